@@ -1,0 +1,93 @@
+# Every target prepares what it needs by itself: the virtual environment, the pinned dependencies, the native modules.
+# Stamps live inside the environment, so `rm -rf .venv` starts afresh. Pass options with ARGS="...".
+
+VENV ?= .venv
+BIN := $(VENV)/bin
+ARGS ?=
+# The first interpreter that really starts and is new enough: a shim of a version manager may exist without its version.
+PYTHON ?= $(shell for candidate in python3.13 python3.12 python3.11 python3; do \
+	$$candidate -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$candidate && break; done)
+NATIVE := $(shell sed -n 's/^    "\([a-z0-9_.]*\)",$$/\1/p' pipeline/native.py | tr . / | sed 's/$$/.py/')
+
+CREATED := $(VENV)/.stamp-created
+RUNTIME := $(VENV)/.stamp-runtime
+DEVELOP := $(VENV)/.stamp-develop
+BUILT := $(VENV)/.stamp-built
+
+.NOTPARALLEL:
+.PHONY: help setup build demo run check format test test-pure test-all bench golden fuzz fuzz-asan docs clean
+
+help: ## print the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
+
+setup: $(BUILT) ## prepare the virtual environment with the weir command in it
+	@echo "ready: $(BIN)/weir"
+
+build: $(RUNTIME) ## compile the native modules in place
+	$(BIN)/python setup.py -q build_ext --inplace
+	@touch $(BUILT)
+
+demo: $(BUILT) ## six simulated services through the real pipeline; ARGS="--duration 20 --check"
+	@$(BIN)/weir demo $(ARGS)
+
+run: $(BUILT) ## run a configuration; ARGS="--config my.yaml"
+	@$(BIN)/weir run $(ARGS)
+
+check: $(DEVELOP) $(BUILT) ## formatting, lint, types
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+format: $(DEVELOP) ## rewrite the sources in the house format
+	$(BIN)/ruff check --fix-only -q .
+	$(BIN)/ruff format .
+
+test: $(DEVELOP) $(BUILT) ## the tests that need nothing but this machine; ARGS="-k edges"
+	$(BIN)/python -m pytest -m "not e2e" $(ARGS)
+
+test-pure: $(DEVELOP) $(BUILT) ## the fast tests with the native modules uncompiled
+	WEIR_PURE_PYTHON=1 $(BIN)/python -m pytest -m "not e2e" tests/unit tests/contract tests/golden $(ARGS)
+
+test-all: test-pure ## all tests: uncompiled, compiled, and with real components (Prometheus, Node) where they are installed
+	$(BIN)/python -m pytest $(ARGS)
+
+bench: $(DEVELOP) $(BUILT) ## measure; ARGS="--quick" or ARGS="--only decode"
+	@$(BIN)/python -m benchmarks.run $(ARGS)
+
+golden: $(DEVELOP) $(BUILT) ## rewrite the expected outputs of tests/golden; read the diff
+	WEIR_REWRITE_GOLDEN=1 $(BIN)/python -m pytest tests/golden $(ARGS)
+
+fuzz: $(DEVELOP) $(BUILT) ## hostile bytes against the compiled decoders; ARGS="--seconds 600"
+	$(BIN)/python -m tests.fuzz $(ARGS)
+
+fuzz-asan: $(DEVELOP) ## the same against a build with the address sanitizer, in a copy of the tree
+	sh tests/fuzz/asan.sh $(BIN)/python $(ARGS)
+
+docs: $(DEVELOP) $(BUILT) ## write the component reference and check the links between the pages
+	$(BIN)/python -m docs.build $(ARGS)
+
+clean: ## remove what was built, keep the environment
+	rm -rf build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis $(BUILT)
+	rm -f $(NATIVE:.py=.c) $(foreach module,$(NATIVE:.py=),$(wildcard $(module).*.so))
+
+$(CREATED):
+	@test -n "$(PYTHON)" || { echo "Weir needs Python 3.11 or newer with venv and ensurepip, and none was found" \
+		"(python3 is: $$(python3 -V 2>&1)). On Debian: apt install python3-venv. Or name one: make setup PYTHON=/path/to/python3" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Weir needs Python 3.11 or newer; $(PYTHON) is" \
+		"$$($(PYTHON) -V 2>&1). Name another: make setup PYTHON=/path/to/python3" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+# The build requirements come from the same constraints, hence no build isolation. A missing C compiler costs speed and nothing else.
+$(RUNTIME): pyproject.toml setup.py constraints.txt | $(CREATED)
+	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt setuptools wheel Cython numpy
+	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt --no-build-isolation -e '.[speed]'
+	@touch $@
+
+$(DEVELOP): $(RUNTIME)
+	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt --no-build-isolation -e '.[speed,arrow,dev]'
+	@touch $@
+
+$(BUILT): $(RUNTIME) $(NATIVE)
+	$(BIN)/python setup.py -q build_ext --inplace
+	@touch $@

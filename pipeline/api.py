@@ -1,0 +1,227 @@
+"""Everything the author of a component imports, and only that.
+
+A processor is a synchronous object with one method per signal. The engine's promises:
+
+1. One method at a time per instance: processors hold no locks and start no threads.
+2. Batches are immutable and never empty. Return the same object to pass it on, ``spans.where(mask)`` to keep some rows.
+3. Only declared columns (``reads``) are visible. The decoder materialises the union over the graph; everything else stays in the
+   original bytes, which is also what a forwarding exporter sends.
+4. Time arrives only through ``tick`` and ``settings.clock``, so a test owns it.
+5. Instruments of ``settings.meter`` are cumulative, limited in series, expired when idle, collected and checkpointed by the engine.
+   A processor whose state is all in them needs no ``snapshot``.
+6. Order: ``restore?`` → ``start`` → (``process_*`` | ``tick`` | ``snapshot``)* → last ``tick`` → ``shutdown``. ``shutdown`` works twice
+   and without ``start``.
+7. An exception counts as ``outcome=failure``: ``error_mode: ignore`` passes the batch on unchanged, ``propagate`` refuses it.
+   ``PermanentError`` and ``RetryableError`` tell the receiver what to answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+
+from pydantic import BaseModel, ConfigDict
+
+from pipeline.errors import (
+    ConfigError,
+    MalformedPayload,
+    PayloadTooLarge,
+    PermanentError,
+    RetryableError,
+    WeirError,
+)
+from pipeline.model.meter import Counter, ExponentialHistogram, Gauge, Histogram, Meter, UpDownCounter
+from pipeline.model.metrics import MetricBatch
+from pipeline.model.spans import Column, Groups, Label, SpanBatch, label
+
+if TYPE_CHECKING:
+    from pipeline.telemetry import ComponentTelemetry
+
+__all__ = [
+    "Clock",
+    "Column",
+    "Component",
+    "ComponentConfig",
+    "ConfigError",
+    "Counter",
+    "ExponentialHistogram",
+    "Exporter",
+    "Extension",
+    "Gauge",
+    "Groups",
+    "Histogram",
+    "Intake",
+    "Label",
+    "MalformedPayload",
+    "Meter",
+    "MetricBatch",
+    "Outcome",
+    "PayloadTooLarge",
+    "PermanentError",
+    "Processor",
+    "Receiver",
+    "RetryableError",
+    "Settings",
+    "SpanBatch",
+    "UpDownCounter",
+    "WeirError",
+    "label",
+]
+
+
+class Clock(Protocol):
+    """The only source of time. ``pipeline.testing.FakeClock`` is the other implementation."""
+
+    def unix_nano(self) -> int:
+        """Wall clock, nanoseconds since 1970. May jump."""
+
+    def monotonic_nano(self) -> int:
+        """Nanoseconds that never go backwards. For intervals and deadlines."""
+
+
+class ComponentConfig(BaseModel):
+    """The user's YAML for one component: immutable, unknown keys rejected."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, arbitrary_types_allowed=True)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the engine gives a component.
+
+    Attributes:
+        id: ``type`` or ``type/name`` from the configuration.
+        clock: Time.
+        meter: Metrics for users, sent downstream.
+        telemetry: Logger and metrics about the component itself.
+        resource: Resource attributes of this Weir process (``service.instance.id`` is stable across restarts).
+    """
+
+    id: str
+    clock: Clock
+    meter: Meter
+    telemetry: ComponentTelemetry
+    resource: Mapping[str, str] = field(default_factory=dict)
+
+
+class Component:
+    """What all components share: a configuration and a lifecycle."""
+
+    Config: ClassVar[type[ComponentConfig]] = ComponentConfig
+
+    def __init__(self, config: Any, settings: Settings) -> None:
+        """Keep what is needed. No I/O, no threads, no clock reads."""
+
+    def shutdown(self) -> None:
+        """Release everything. Works twice and without a start."""
+
+
+class Processor(Component):
+    """A step of a pipeline; a connector is a processor that emits metrics through ``settings.meter``."""
+
+    reads: tuple[str, ...] = ()
+    """Columns needed (``pipeline.model.columns``); may be set from the configuration in ``__init__``."""
+    adds: tuple[str, ...] = ()
+    """Columns put on the batch with ``spans.with_column()``."""
+    keyed_by: tuple[str, ...] = ()
+    """State is per value of these columns; an engine that shards keeps equal values together."""
+    emits_metrics: ClassVar[bool] = False
+    """True if users want the metrics of ``settings.meter`` in a metrics pipeline."""
+    tick_interval_s: float | None = None
+    """How often ``tick`` is called; None: never."""
+    metrics_flush_interval_s: float = 60.0
+    """How often metrics are pushed to exporters that do not pull."""
+    state_version: str = "1"
+    """Changes whenever the bytes of ``snapshot`` change meaning."""
+
+    def start(self) -> None:
+        """Called once, before the first batch."""
+
+    def process_traces(self, spans: SpanBatch) -> SpanBatch:
+        """Return the spans that go on."""
+        return spans
+
+    def process_metrics(self, metrics: MetricBatch) -> MetricBatch:
+        """Return the metrics that go on."""
+        return metrics
+
+    def tick(self, now_unix_nano: int) -> None:
+        """Time has passed."""
+
+    def snapshot(self) -> bytes | None:
+        """State besides the instruments, or None."""
+        return None
+
+    def restore(self, state: bytes) -> None:
+        """Take up what ``snapshot`` of the same ``state_version`` gave."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one request: ``rejected`` items can never be accepted and must not be sent again."""
+
+    accepted: int
+    rejected: int = 0
+    message: str = ""
+
+
+class Intake(Protocol):
+    """Where a receiver hands over the bytes of one request."""
+
+    def accept(self, payload: bytes, transport: str) -> Outcome:
+        """Decode and run the pipelines; on return the data has been processed.
+
+        Raises:
+            MalformedPayload, PermanentError: Never acceptable. 400 / INVALID_ARGUMENT.
+            PayloadTooLarge: 413 / RESOURCE_EXHAUSTED without RetryInfo.
+            RetryableError: Not now. 503 / UNAVAILABLE with RetryInfo.
+        """
+
+
+class Receiver(Component):
+    """Takes telemetry in."""
+
+    signals: ClassVar[tuple[str, ...]] = ()
+    """The signals that this type of receiver can deliver."""
+
+    def start(self, intakes: Mapping[str, Intake]) -> None:
+        """Begin to accept. ``intakes``: signal → where to hand it over, for the signals that pipelines use."""
+
+    def drain(self, timeout_s: float) -> None:
+        """Accept nothing new and wait for the requests under way."""
+
+
+Collect = Callable[[], Sequence[MetricBatch]]
+
+
+class Exporter(Component):
+    """Sends telemetry on, or lets it be fetched."""
+
+    signals: ClassVar[tuple[str, ...]] = ()
+    pulls: ClassVar[bool] = False
+    """True: metrics are fetched with ``collect`` when somebody asks; nothing is pushed to ``export_metrics``."""
+    reads: tuple[str, ...] = ()
+
+    def start(self, collect: Collect) -> None:
+        """Begin. ``collect`` snapshots all metrics that reach this exporter, processed, as of now."""
+
+    def export_traces(self, spans: SpanBatch) -> None:
+        """Send spans."""
+
+    def export_metrics(self, metrics: MetricBatch) -> None:
+        """Send metrics."""
+
+
+class Host(Protocol):
+    """The engine as extensions see it."""
+
+    def status(self) -> Mapping[str, Any]:
+        """``{"ready": bool, "live": bool, "started_unix_nano": int, "components": {id: {"status": …}}}``."""
+
+
+class Extension(Component):
+    """Something beside the pipelines."""
+
+    def start(self, host: Host) -> None:
+        """Begin."""

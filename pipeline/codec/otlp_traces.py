@@ -1,0 +1,149 @@
+"""Bytes of an ``ExportTraceServiceRequest`` → SpanBatch.
+
+Source: opentelemetry-proto v1, ``trace.proto``, ``common.proto``, ``resource.proto``. Column names are those of ``model/columns.py``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from pipeline.codec import otlp_encode, wire
+from pipeline.codec.projection import (
+    COUNTED,
+    Messages,
+    Projection,
+    attributes,
+    fixed32,
+    fixed64,
+    identifier,
+    message,
+    raw,
+    rows,
+    string,
+    varint,
+)
+from pipeline.errors import MalformedPayload, PayloadTooLarge
+from pipeline.model.columns import DERIVED
+from pipeline.model.records import HEADER, Defect, Kind, Level, Records
+from pipeline.model.spans import SpanBatch
+
+MESSAGES: Messages = {
+    "ExportTraceServiceRequest": {1: rows(Level.RESOURCE, "ResourceSpans")},
+    "ResourceSpans": {1: raw("resource", "Resource"), 2: rows(Level.SCOPE, "ScopeSpans")},
+    "Resource": {1: attributes("resource.")},
+    "ScopeSpans": {1: message("InstrumentationScope"), 2: rows(Level.ITEM, "Span")},
+    "InstrumentationScope": {1: string("scope.name"), 2: string("scope.version"), 3: attributes("scope.attributes.")},
+    "Span": {
+        1: identifier("trace_id", 16, Defect.INVALID_TRACE_ID, required=True),
+        2: identifier("span_id", 8, Defect.INVALID_SPAN_ID, required=True),
+        3: string("trace_state"),
+        4: identifier("parent_span_id", 8, Defect.INVALID_PARENT_SPAN_ID, required=False),
+        5: string("name"),
+        6: varint("kind", Kind.ENUM),
+        7: fixed64("start_time_unix_nano"),
+        8: fixed64("end_time_unix_nano"),
+        9: attributes("span."),
+        11: COUNTED,
+        13: COUNTED,
+        15: message("Status"),
+        16: fixed32("flags"),
+    },
+    "Status": {2: string("status_message"), 3: varint("status_code", Kind.ENUM)},
+}
+
+TYPICAL_SPAN_BYTES = 300.0
+"""First guess of the bytes of a span, from which the room for rows follows; corrected by what comes."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one request may hold. Beyond it is ``PayloadTooLarge``, nesting ``MalformedPayload``.
+
+    Attributes:
+        max_items: Spans, and likewise resources and scopes. A span takes 2 bytes on the wire and a row of words here.
+        max_children: Attributes, events and links together.
+        max_depth: Levels of arrays and key-value lists in an attribute value. The official parser allows 31 of lists inside a span.
+    """
+
+    max_items: int = 100_000
+    max_children: int = 1_000_000
+    max_depth: int = 31
+
+
+class TracesProjection(Projection):
+    """Decoder of spans for a set of columns, shared by all threads that receive.
+
+    >>> spans, rejected = TracesProjection(["name", "duration_nano"]).decode(b"")
+    >>> len(spans), rejected
+    (0, {})
+    """
+
+    def __init__(self, columns: Iterable[str], limits: Limits = Limits()) -> None:  # noqa: B008 - immutable
+        wanted = set(columns)
+        self.readable = frozenset(wanted)
+        wire_columns = {need for column in wanted for need in DERIVED.get(column, (column,))}
+        super().__init__(MESSAGES, wire_columns)
+        self.limits = limits
+        # Guesses of the room that a request needs. Threads may overwrite each other's: any value is only a guess.
+        self._span_bytes = TYPICAL_SPAN_BYTES
+        self._envelopes = 8
+
+    def decode(self, payload: bytes) -> tuple[SpanBatch, dict[str, int]]:
+        """Decode one request.
+
+        Args:
+            payload: Uncompressed protobuf. The caller has already enforced the limit on its size.
+        Returns:
+            The spans that can be accepted, and how many cannot be, by reason.
+        Raises:
+            MalformedPayload: Truncated field, invalid tag, invalid UTF-8 in a column, nesting. Carries the byte offset.
+            PayloadTooLarge: More items than ``Limits`` allow.
+        Cost: one pass over the bytes with the GIL released; a second one where the guess of the number of spans was too low.
+        """
+        records, defects = self._walk(payload)
+        spans = SpanBatch(records, self)
+        if not defects:
+            return spans, {}
+        return self._without_defects(spans)
+
+    def encode(self, spans: SpanBatch) -> bytes:
+        """The spans as an ``ExportTraceServiceRequest`` of the original bytes."""
+        return otlp_encode.encode(spans)
+
+    def _walk(self, payload: bytes) -> tuple[Records, int]:
+        most = self.limits.max_items
+        spans = min(int(len(payload) / self._span_bytes * 1.15) + 8, most)
+        envelopes = min(self._envelopes + 8, most)
+        width = self.widths
+        while True:
+            room = (envelopes, envelopes * 2, spans)
+            words = np.empty(sum(r * w for r, w in zip(room, width, strict=True)), np.uint64)
+            code, offset, *count, defects = wire.run(
+                self.program, payload, words, room, most, self.limits.max_children, self.limits.max_depth
+            )
+            if code != wire.GROW:
+                break
+            spans, envelopes = min(spans * 4, most), min(envelopes * 4, most)
+        if code in wire.EXCEEDED:
+            raise PayloadTooLarge(wire.REASONS[code])
+        if code:
+            raise MalformedPayload(wire.REASONS[code], offset)
+        if count[2]:
+            self._span_bytes = len(payload) / count[2]
+            self._envelopes = max(count[0], count[1] // 2)
+        first = (0, room[0] * width[0], room[0] * width[0] + room[1] * width[1])
+        return Records(payload, words, first, width, (count[0], count[1], count[2])), defects
+
+    def _without_defects(self, spans: SpanBatch) -> tuple[SpanBatch, dict[str, int]]:
+        header = spans.records.column(Level.ITEM, HEADER)
+        rejected: dict[str, int] = {}
+        counted = np.zeros(len(header), bool)
+        for defect in Defect:
+            bad = ((header & np.uint64(defect)) != 0) & ~counted
+            if bad.any():
+                rejected[defect.name.lower()] = int(bad.sum())
+                counted |= bad
+        return spans.where(~counted), rejected

@@ -1,0 +1,219 @@
+"""From wanted columns to a program for the walker: which fields of which messages are written where.
+
+A signal is a table of messages (``codec/otlp_traces.py``). A projection takes the entries whose column somebody reads, gives each its
+words in the rows of its table, and leaves the rest out: the walker skips those by their length.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from pipeline.codec import wire
+from pipeline.model.records import FIXED_WORDS, WORDS_OF, Defect, Field, Kind, Level
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What a field of a message may yield.
+
+    Attributes:
+        op: Name in ``wire.OPS``.
+        column: Column that it fills; for ``attribute`` the prefix of the columns. Empty: none.
+        kind: How to read the column.
+        child: Message that ``message``, ``raw`` and ``rows`` descend into.
+        level: Table that ``rows`` adds a row to.
+        defect: Bit raised when an id has a wrong length, or is absent or zero where ``required``.
+        required: The id must be there.
+    """
+
+    op: str
+    column: str = ""
+    kind: Kind = Kind.UINT
+    child: str = ""
+    level: Level = Level.ITEM
+    defect: int = 0
+    required: bool = False
+
+
+Messages = Mapping[str, Mapping[int, Entry]]
+
+
+def string(column: str) -> Entry:
+    return Entry("string", column, Kind.STRING)
+
+
+def varint(column: str, kind: Kind = Kind.UINT) -> Entry:
+    return Entry("varint", column, kind)
+
+
+def fixed64(column: str) -> Entry:
+    return Entry("fixed64", column, Kind.UINT)
+
+
+def fixed32(column: str) -> Entry:
+    return Entry("fixed32", column, Kind.UINT)
+
+
+def identifier(column: str, size: int, defect: Defect, required: bool) -> Entry:
+    kind = Kind.ID16 if size == 16 else Kind.ID8
+    return Entry("id16" if size == 16 else "id8", column, kind, defect=defect, required=required)
+
+
+def message(child: str) -> Entry:
+    return Entry("message", child=child)
+
+
+def raw(column: str, child: str) -> Entry:
+    return Entry("raw", column, Kind.RAW, child=child)
+
+
+def rows(level: Level, child: str) -> Entry:
+    return Entry("rows", level=level, child=child)
+
+
+def attributes(prefix: str) -> Entry:
+    return Entry("attribute", prefix, Kind.ATTRIBUTE)
+
+
+COUNTED = Entry("count")
+"""A repeated child that is not decoded but counts against the limit on children."""
+
+
+class Projection:
+    """The program for a set of columns, and where each column is found in the records it writes.
+
+    Args:
+        messages: The signal's messages; the first is the request.
+        columns: Wire columns to materialise. Unknown ones are the caller's mistake (KeyError names them).
+    """
+
+    def __init__(self, messages: Messages, columns: Iterable[str]) -> None:
+        self.columns = frozenset(columns)
+        self._messages = messages
+        self._numbers = {name: number for number, name in enumerate(messages)}
+        self._fields: dict[str, Field] = {}
+        self._width = dict.fromkeys(Level, FIXED_WORDS)
+        self._level_of = self._find_levels()
+        for name, entries in messages.items():
+            for entry in entries.values():
+                self._assign(self._level_of.get(name, Level.RESOURCE), entry)
+        missing = sorted(self.columns - self._fields.keys())
+        if missing:
+            raise KeyError(", ".join(missing))
+        self.widths = (self._width[Level.RESOURCE], self._width[Level.SCOPE], self._width[Level.ITEM])
+        self.program = self._compile()
+
+    def field(self, column: str) -> Field | None:
+        """Where ``column`` stands, or None where it was not asked for."""
+        return self._fields.get(column)
+
+    def _find_levels(self) -> dict[str, Level]:
+        """The table that each message's fields are written to: its own for rows, its parent's for singular messages."""
+        levels: dict[str, Level] = {}
+
+        def visit(name: str, level: Level) -> None:
+            levels[name] = level
+            for entry in self._messages[name].values():
+                if entry.op == "rows":
+                    visit(entry.child, entry.level)
+                elif entry.child:
+                    visit(entry.child, level)
+
+        visit(next(iter(self._messages)), Level.RESOURCE)
+        return levels
+
+    def _assign(self, level: Level, entry: Entry) -> None:
+        if entry.op == "attribute":
+            for column in sorted(column for column in self.columns if self._owns(entry, column)):
+                self._place(column, level, entry.kind)
+        elif entry.column and (entry.column in self.columns or entry.defect):
+            self._place(entry.column, level, entry.kind)
+
+    def _owns(self, entry: Entry, column: str) -> bool:
+        """Whether ``column`` is an attribute below the entry's prefix and not a plain field such as ``scope.name``."""
+        return column.startswith(entry.column) and not any(
+            other.column == column for fields in self._messages.values() for other in fields.values()
+        )
+
+    def _place(self, column: str, level: Level, kind: Kind) -> None:
+        self._fields[column] = Field(level, self._width[level], kind)
+        self._width[level] += WORDS_OF.get(kind, 1)
+
+    def _compile(self) -> wire.Program:
+        count = len(self._messages)
+        actions = np.zeros((count, wire.LAYOUT["fields"], 3), np.int32)
+        keys: list[list[int]] = []
+        key_bytes = bytearray(b"\0")
+        buckets = np.zeros((count, wire.LAYOUT["buckets"]), np.int32)
+        key_lengths = np.zeros(count, np.uint64)
+        ids: list[int] = []
+        levels = np.zeros((3, 2), np.int32)
+        for name, entries in self._messages.items():
+            number = self._numbers[name]
+            for field, entry in entries.items():
+                actions[number, field] = self._action(entry)
+                if entry.op == "rows":
+                    levels[entry.level] = self._numbers[entry.child], self._width[entry.level]
+                if entry.required:
+                    place = self._fields[entry.column]
+                    ids += [place.word, WORDS_OF.get(place.kind, 1), entry.defect]
+                if entry.op == "attribute":
+                    self._add_keys(number, entry, keys, key_bytes, buckets, key_lengths)
+        return wire.Program(
+            actions.reshape(-1),
+            np.array(keys or [[0, 0, 0, 0]], np.int32).reshape(-1),
+            buckets.reshape(-1),
+            key_lengths,
+            bytes(key_bytes),
+            levels.reshape(-1),
+            np.array(ids, np.int32),
+        )
+
+    def _action(self, entry: Entry) -> tuple[int, int, int]:
+        """Op, word and argument of a field; skip where nobody reads what it would yield."""
+        op = wire.OPS[entry.op]
+        if entry.op == "rows":
+            return op, 0, entry.level
+        if entry.op == "count":
+            return op, 0, 0
+        if entry.op == "attribute":
+            wanted = any(self._owns(entry, column) for column in self.columns)
+            return (op if wanted else wire.OPS["count"]), 0, 0
+        if entry.op == "message":
+            return (op, 0, self._numbers[entry.child]) if self._is_read(entry.child) else (wire.OPS["skip"], 0, 0)
+        place = self._fields.get(entry.column)
+        if entry.op == "raw":
+            child = self._numbers[entry.child] if self._is_read(entry.child) else -1
+            if place is not None:
+                return op, place.word, child
+            return (wire.OPS["message"], 0, child) if child >= 0 else (wire.OPS["skip"], 0, 0)
+        return (op, place.word, entry.defect) if place is not None else (wire.OPS["skip"], 0, 0)
+
+    def _is_read(self, name: str) -> bool:
+        """Whether any field of a singular message is read. Its attributes are counted only when some are."""
+        return any(
+            self._action(entry)[0] not in (wire.OPS["skip"], wire.OPS["count"])
+            for entry in self._messages[name].values()
+        )
+
+    def _add_keys(
+        self,
+        number: int,
+        entry: Entry,
+        keys: list[list[int]],
+        key_bytes: bytearray,
+        buckets: np.ndarray[tuple[int, int], np.dtype[np.int32]],
+        key_lengths: np.ndarray[tuple[int], np.dtype[np.uint64]],
+    ) -> None:
+        """Chain the wanted keys of one message into its hash buckets, as ``wire.find_key`` looks them up."""
+        for column in sorted(column for column in self.columns if self._owns(entry, column)):
+            key = column.removeprefix(entry.column).encode()
+            size = len(key)
+            bucket = (key[-1] * 3 + key[size >> 1] * 5 + size) & (wire.LAYOUT["buckets"] - 1)
+            keys.append([len(key_bytes), size, self._fields[column].word, int(buckets[number, bucket])])
+            buckets[number, bucket] = len(keys)
+            key_lengths[number] |= np.uint64(1 << min(size, 63))
+            key_bytes += key

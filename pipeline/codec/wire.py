@@ -1,0 +1,803 @@
+# cython: boundscheck=False, wraparound=False, initializedcheck=False, cdivision=True
+"""Walk protobuf bytes once and write the wanted fields into rows of words.
+
+The walker knows protobuf's wire format and nothing about OTLP: a *program* (``codec/projection.py``) says for each message and field
+number what to do with it. So traces, metrics and logs are tables, and a column that nobody reads costs one skip. The layout of the rows
+is that of ``model/records.py``.
+
+Input is hostile. All reads of the payload are in this file and each is preceded by a comparison with the end of the enclosing message;
+lengths are compared as unsigned 64-bit numbers before use; rows, counted children and nesting have limits. Bytes that are skipped are
+not looked into (docs/decisions/0001), so damage or invalid UTF-8 inside them is not noticed. Groups, which proto3 does not have, are
+refused. A field with an unexpected wire type is an unknown field, as in the official parser.
+
+Cython in pure Python mode: this file runs compiled and uncompiled with the same results.
+"""
+
+import cython
+
+# What to do with a field. The order is relied on: everything from STRING on is length-delimited.
+OP_SKIP = cython.declare(cython.int, 0)
+OP_VARINT = cython.declare(cython.int, 1)
+OP_FIXED64 = cython.declare(cython.int, 2)
+OP_FIXED32 = cython.declare(cython.int, 3)
+OP_STRING = cython.declare(cython.int, 4)
+OP_BYTES = cython.declare(cython.int, 5)
+OP_ID8 = cython.declare(cython.int, 6)
+OP_ID16 = cython.declare(cython.int, 7)
+OP_MESSAGE = cython.declare(cython.int, 8)
+OP_RAW = cython.declare(cython.int, 9)
+OP_ROWS = cython.declare(cython.int, 10)
+OP_ATTRIBUTE = cython.declare(cython.int, 11)
+OP_COUNT = cython.declare(cython.int, 12)
+
+# Why a walk stopped.
+OK = cython.declare(cython.int, 0)
+TRUNCATED = cython.declare(cython.int, 1)
+BAD_TAG = cython.declare(cython.int, 2)
+BAD_UTF8 = cython.declare(cython.int, 3)
+TOO_DEEP = cython.declare(cython.int, 4)
+TOO_MANY_ROWS = cython.declare(cython.int, 5)
+TOO_MANY_CHILDREN = cython.declare(cython.int, 6)
+FULL = cython.declare(cython.int, 7)
+
+FIELDS = cython.declare(cython.int, 32)
+BUCKETS = cython.declare(cython.int, 64)
+
+LAYOUT = {"fields": 32, "buckets": 64}
+"""Shape of a program, for ``codec/projection.py``: field numbers per message, hash buckets per set of attribute keys."""
+
+OPS = {
+    "skip": 0,
+    "varint": 1,
+    "fixed64": 2,
+    "fixed32": 3,
+    "string": 4,
+    "bytes": 5,
+    "id8": 6,
+    "id16": 7,
+    "message": 8,
+    "raw": 9,
+    "rows": 10,
+    "attribute": 11,
+    "count": 12,
+}
+REASONS = ("ok", "truncated or over-long field", "invalid tag", "invalid UTF-8", "values nested too deeply", "too many items",
+           "too many attributes, events or links", "full")  # fmt: skip
+MALFORMED = (1, 2, 3, 4)
+EXCEEDED = (5, 6)
+GROW = 7
+
+
+@cython.final
+@cython.cclass
+class Program:
+    """What to do with each field: built once per projection, shared by all threads.
+
+    Args:
+        actions: int32[messages * 32 * 3]; per field number op, word and argument: the child message of ``message`` and ``raw`` (-1: do not
+            look inside), the level of ``rows``, the defect bit of ids.
+        keys: int32[candidates * 4]; per wanted attribute key offset and length in ``key_bytes``, word, next candidate + 1.
+        buckets: int32[messages * 64]; first candidate + 1.
+        key_lengths: uint64[messages]; bit ``length`` is set where a wanted key has that length.
+        key_bytes: The wanted keys, joined.
+        levels: int32[3 * 2]; per level its message and the words of a row.
+        ids: int32[k * 3]; per required id of an item its word, number of words and defect bit.
+    """
+
+    _keep: object
+    actions: cython.p_int
+    keys: cython.p_int
+    buckets: cython.p_int
+    key_lengths: cython.p_ulonglong
+    key_bytes: cython.p_uchar
+    levels: cython.p_int
+    ids: cython.p_int
+    id_count: cython.int
+
+    def __init__(self, actions, keys, buckets, key_lengths, key_bytes, levels, ids):  # type: ignore[no-untyped-def]
+        self._keep = (actions, keys, buckets, key_lengths, key_bytes, levels, ids)
+        self.id_count = len(ids) // 3
+        if cython.compiled:
+            ints: cython.int[::1]
+            longs: cython.ulonglong[::1]
+            chars: cython.const[cython.uchar][::1]
+            ints = actions
+            self.actions = cython.address(ints[0])
+            ints = keys
+            self.keys = cython.address(ints[0])
+            ints = buckets
+            self.buckets = cython.address(ints[0])
+            longs = key_lengths
+            self.key_lengths = cython.address(longs[0])
+            chars = key_bytes
+            self.key_bytes = cython.cast(cython.p_uchar, cython.address(chars[0]))
+            ints = levels
+            self.levels = cython.address(ints[0])
+            ints = ids
+            self.ids = cython.address(ints[0])
+        else:
+            self.actions = actions.tolist()
+            self.keys = keys.tolist()
+            self.buckets = buckets.tolist()
+            self.key_lengths = key_lengths.tolist()
+            self.key_bytes = key_bytes
+            self.levels = levels.tolist()
+            self.ids = ids.tolist()
+
+
+@cython.final
+@cython.cclass
+class Walk:
+    """One walk: where it writes, how far it got, why it stopped."""
+
+    payload: cython.p_uchar
+    words: cython.p_ulonglong
+    first0: cython.Py_ssize_t
+    first1: cython.Py_ssize_t
+    first2: cython.Py_ssize_t
+    room0: cython.Py_ssize_t
+    room1: cython.Py_ssize_t
+    room2: cython.Py_ssize_t
+    count0: cython.Py_ssize_t
+    count1: cython.Py_ssize_t
+    count2: cython.Py_ssize_t
+    children: cython.Py_ssize_t
+    max_rows: cython.Py_ssize_t
+    max_children: cython.Py_ssize_t
+    max_depth: cython.int
+    defects: cython.Py_ssize_t
+    failure: cython.int
+    failed_at: cython.Py_ssize_t
+
+
+@cython.cfunc
+@cython.inline
+@cython.nogil
+@cython.exceptval(check=False)
+def read_varint(
+    b: cython.p_uchar, p: cython.Py_ssize_t, e: cython.Py_ssize_t
+) -> tuple[cython.Py_ssize_t, cython.ulonglong]:
+    """Position after the varint and its value; position -1 when it is cut off or longer than ten bytes."""
+    full: cython.ulonglong = 0xFFFFFFFFFFFFFFFF
+    value: cython.ulonglong
+    part: cython.ulonglong
+    shift: cython.int = 7
+    if p >= e:
+        return -1, 0
+    value = b[p]
+    p += 1
+    if value < 0x80:
+        return p, value
+    value &= 0x7F
+    while p < e and shift < 70:
+        part = b[p]
+        p += 1
+        if shift == 63 and part > 1:
+            return -1, 0
+        value |= (part & 0x7F) << shift
+        if part < 0x80:
+            return p, value & full
+        shift += 7
+    return -1, 0
+
+
+@cython.cfunc
+@cython.inline
+@cython.nogil
+@cython.exceptval(check=False)
+def read_length(
+    b: cython.p_uchar, p: cython.Py_ssize_t, e: cython.Py_ssize_t
+) -> tuple[cython.Py_ssize_t, cython.Py_ssize_t]:
+    """Position after a length prefix and the length, which fits before ``e``; position -1 otherwise."""
+    value: cython.ulonglong
+    left: cython.ulonglong
+    p, value = read_varint(b, p, e)
+    if p < 0:
+        return -1, 0
+    left = e - p
+    if value > left:
+        return -1, 0
+    return p, value
+
+
+@cython.cfunc
+@cython.inline
+@cython.nogil
+@cython.exceptval(check=False)
+def skip_field(
+    b: cython.p_uchar, p: cython.Py_ssize_t, e: cython.Py_ssize_t, tag: cython.ulonglong
+) -> cython.Py_ssize_t:
+    """Position after the field whose tag has been read, -1 where there is no such field (groups, field number 0, cut off)."""
+    length: cython.Py_ssize_t
+    value: cython.ulonglong
+    wire_type: cython.int = tag & 7
+    if tag < 8 or tag >> 32:
+        return -1
+    if wire_type == 2:
+        p, length = read_length(b, p, e)
+        return -1 if p < 0 else p + length
+    if wire_type == 0:
+        p, value = read_varint(b, p, e)
+        return p
+    length = 8 if wire_type == 1 else 4
+    if (wire_type != 1 and wire_type != 5) or e - p < length:
+        return -1
+    return p + length
+
+
+@cython.cfunc
+@cython.inline
+@cython.nogil
+@cython.exceptval(check=False)
+def load64(b: cython.p_uchar, p: cython.Py_ssize_t) -> cython.ulonglong:
+    """Eight bytes as a little-endian number. The caller has checked that they are there."""
+    v: cython.ulonglong
+    x: cython.ulonglong
+    x = b[p]
+    v = x
+    x = b[p + 1]
+    v |= x << 8
+    x = b[p + 2]
+    v |= x << 16
+    x = b[p + 3]
+    v |= x << 24
+    x = b[p + 4]
+    v |= x << 32
+    x = b[p + 5]
+    v |= x << 40
+    x = b[p + 6]
+    v |= x << 48
+    x = b[p + 7]
+    v |= x << 56
+    return v
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def utf8_tail(b: cython.p_uchar, p: cython.Py_ssize_t, e: cython.Py_ssize_t) -> cython.bint:
+    """Whether ``b[p:e]`` is UTF-8 (RFC 3629: no surrogates, no over-long forms, at most U+10FFFF)."""
+    lead: cython.int
+    second: cython.int
+    low: cython.int
+    high: cython.int
+    more: cython.int
+    while p < e:
+        lead = b[p]
+        p += 1
+        if lead < 0x80:
+            continue
+        low = 0x80
+        high = 0xBF
+        if 0xC2 <= lead <= 0xDF:
+            more = 1
+        elif 0xE0 <= lead <= 0xEF:
+            more = 2
+            if lead == 0xE0:
+                low = 0xA0
+            elif lead == 0xED:
+                high = 0x9F
+        elif 0xF0 <= lead <= 0xF4:
+            more = 3
+            if lead == 0xF0:
+                low = 0x90
+            elif lead == 0xF4:
+                high = 0x8F
+        else:
+            return False
+        if e - p < more:
+            return False
+        second = b[p]
+        if second < low or second > high:
+            return False
+        p += 1
+        more -= 1
+        while more > 0:
+            if b[p] & 0xC0 != 0x80:
+                return False
+            p += 1
+            more -= 1
+    return True
+
+
+@cython.cfunc
+@cython.inline
+@cython.nogil
+@cython.exceptval(check=False)
+def is_utf8(b: cython.p_uchar, p: cython.Py_ssize_t, e: cython.Py_ssize_t) -> cython.bint:
+    """As ``utf8_tail``, eight ASCII bytes at a time first."""
+    high_bits: cython.ulonglong = 0x8080808080808080
+    while e - p >= 8:
+        if load64(b, p) & high_bits:
+            return utf8_tail(b, p, e)
+        p += 8
+    while p < e:
+        if b[p] >= 0x80:
+            return utf8_tail(b, p, e)
+        p += 1
+    return True
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def depth_ok(b: cython.p_uchar, p: cython.Py_ssize_t, e: cython.Py_ssize_t, left: cython.int) -> cython.int:
+    """OK where the AnyValue ``b[p:e]`` holds at most ``left`` levels of arrays and key-value lists."""
+    tag: cython.ulonglong
+    length: cython.Py_ssize_t
+    why: cython.int
+    while p < e:
+        p, tag = read_varint(b, p, e)
+        if p < 0:
+            return TRUNCATED
+        if tag == 0x2A or tag == 0x32:
+            p, length = read_length(b, p, e)
+            if p < 0:
+                return TRUNCATED
+            if left == 0:
+                return TOO_DEEP
+            why = list_depth_ok(b, p, p + length, left - 1, tag == 0x32)
+            if why != OK:
+                return why
+            p += length
+        else:
+            p = skip_field(b, p, e, tag)
+            if p < 0:
+                return BAD_TAG
+    return OK
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def list_depth_ok(
+    b: cython.p_uchar, p: cython.Py_ssize_t, e: cython.Py_ssize_t, left: cython.int, pairs: cython.bint
+) -> cython.int:
+    """``depth_ok`` for each element of an ArrayValue, or for each value of a KeyValueList."""
+    tag: cython.ulonglong
+    length: cython.Py_ssize_t
+    q: cython.Py_ssize_t
+    size: cython.Py_ssize_t
+    why: cython.int
+    while p < e:
+        p, tag = read_varint(b, p, e)
+        if p < 0:
+            return TRUNCATED
+        if tag != 0x0A:
+            p = skip_field(b, p, e, tag)
+            if p < 0:
+                return BAD_TAG
+            continue
+        p, length = read_length(b, p, e)
+        if p < 0:
+            return TRUNCATED
+        if not pairs:
+            why = depth_ok(b, p, p + length, left)
+            if why != OK:
+                return why
+        else:
+            q = p
+            while q < p + length:
+                q, tag = read_varint(b, q, p + length)
+                if q < 0:
+                    return TRUNCATED
+                if tag == 0x12:
+                    q, size = read_length(b, q, p + length)
+                    if q < 0:
+                        return TRUNCATED
+                    why = depth_ok(b, q, q + size, left)
+                    if why != OK:
+                        return why
+                    q += size
+                else:
+                    q = skip_field(b, q, p + length, tag)
+                    if q < 0:
+                        return BAD_TAG
+        p += length
+    return OK
+
+
+@cython.cfunc
+@cython.inline
+@cython.nogil
+@cython.exceptval(check=False)
+def find_key(
+    program: Program, message: cython.int, b: cython.p_uchar, k: cython.Py_ssize_t, length: cython.Py_ssize_t
+) -> cython.int:
+    """Word of the wanted attribute whose key is ``b[k:k+length]``, or -1."""
+    bit: cython.ulonglong = 1
+    at: cython.Py_ssize_t
+    i: cython.Py_ssize_t
+    c: cython.int
+    if length == 0:
+        return -1
+    at = length if length < 63 else 63
+    if not (program.key_lengths[message] >> at) & bit:
+        return -1
+    c = b[k + length - 1]
+    c = (c * 3 + b[k + (length >> 1)] * 5 + length) & (BUCKETS - 1)
+    c = program.buckets[message * BUCKETS + c]
+    while c:
+        c -= 1
+        if program.keys[c * 4 + 1] == length:
+            at = program.keys[c * 4]
+            i = 0
+            while i < length and b[k + i] == program.key_bytes[at + i]:
+                i += 1
+            if i == length:
+                return program.keys[c * 4 + 2]
+        c = program.keys[c * 4 + 3]
+    return -1
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def read_value(
+    walk: Walk, p: cython.Py_ssize_t, e: cython.Py_ssize_t, cell: cython.Py_ssize_t
+) -> cython.int:
+    """Write the AnyValue ``payload[p:e]`` into the two words at ``cell``. The last member of the oneof wins."""
+    b: cython.p_uchar = walk.payload
+    tag: cython.ulonglong
+    value: cython.ulonglong
+    where: cython.ulonglong
+    length: cython.Py_ssize_t
+    number: cython.int
+    walk.words[cell] = 8
+    walk.words[cell + 1] = 0
+    while p < e:
+        p, tag = read_varint(b, p, e)
+        if p < 0:
+            return TRUNCATED
+        number = tag >> 3
+        if tag == 0x0A or tag == 0x3A or tag == 0x2A or tag == 0x32:
+            p, length = read_length(b, p, e)
+            if p < 0:
+                return TRUNCATED
+            if tag == 0x0A and not is_utf8(b, p, p + length):
+                return BAD_UTF8
+            where = p
+            walk.words[cell] = number
+            walk.words[cell + 1] = (where << 32) | cython.cast(cython.ulonglong, length)
+            p += length
+        elif tag == 0x10 or tag == 0x18:
+            p, value = read_varint(b, p, e)
+            if p < 0:
+                return TRUNCATED
+            walk.words[cell] = number
+            walk.words[cell + 1] = 1 if tag == 0x10 and value != 0 else value
+        elif tag == 0x21:
+            if e - p < 8:
+                return TRUNCATED
+            walk.words[cell] = number
+            walk.words[cell + 1] = load64(b, p)
+            p += 8
+        else:
+            p = skip_field(b, p, e, tag)
+            if p < 0:
+                return BAD_TAG
+    return OK
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def read_attribute(
+    program: Program, walk: Walk, message: cython.int, p: cython.Py_ssize_t, e: cython.Py_ssize_t, row: cython.Py_ssize_t
+) -> cython.int:
+    """Write one KeyValue into its cell if its key is wanted; the first of equal keys wins."""
+    b: cython.p_uchar = walk.payload
+    key: cython.Py_ssize_t = p
+    key_length: cython.Py_ssize_t = 0
+    value: cython.Py_ssize_t = -1
+    value_end: cython.Py_ssize_t = -1
+    length: cython.Py_ssize_t
+    tag: cython.ulonglong
+    word: cython.int
+    why: cython.int
+    # What encoders write: key, then value, both shorter than 128 bytes.
+    if e - p >= 4 and b[p] == 0x0A and b[p + 1] < 0x80 and e - p - 4 >= b[p + 1]:
+        key = p + 2
+        key_length = b[p + 1]
+        value = key + key_length
+        if b[value] == 0x12 and b[value + 1] < 0x80 and e - value - 2 == b[value + 1]:
+            value += 2
+            value_end = e
+        else:
+            key = p
+            key_length = 0
+            value = -1
+    if value < 0:
+        while p < e:
+            p, tag = read_varint(b, p, e)
+            if p < 0:
+                return TRUNCATED
+            if tag == 0x0A or tag == 0x12:
+                p, length = read_length(b, p, e)
+                if p < 0:
+                    return TRUNCATED
+                if tag == 0x0A:
+                    key = p
+                    key_length = length
+                else:
+                    value = p
+                    value_end = p + length
+                p += length
+            else:
+                p = skip_field(b, p, e, tag)
+                if p < 0:
+                    return BAD_TAG
+    if value >= 0 and value < value_end and (b[value] == 0x2A or b[value] == 0x32):
+        why = depth_ok(b, value, value_end, walk.max_depth)
+        if why != OK:
+            return why
+    word = find_key(program, message, b, key, key_length)
+    if word < 0 or walk.words[row + word] != 0:
+        return OK
+    if value < 0:
+        walk.words[row + word] = 8
+        return OK
+    return read_value(walk, value, value_end, row + word)
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def new_row(
+    program: Program, walk: Walk, level: cython.int, parent: cython.Py_ssize_t
+) -> cython.Py_ssize_t:
+    """Index of the first word of a new, empty row of ``level``; -1 where there is no room for it."""
+    width: cython.Py_ssize_t = program.levels[level * 2 + 1]
+    row: cython.Py_ssize_t
+    j: cython.Py_ssize_t
+    if level == 0:
+        if walk.count0 == walk.room0:
+            return -1
+        row = walk.first0 + walk.count0 * width
+        walk.count0 += 1
+    elif level == 1:
+        if walk.count1 == walk.room1:
+            return -1
+        row = walk.first1 + walk.count1 * width
+        walk.count1 += 1
+    else:
+        if walk.count2 == walk.room2:
+            return -1
+        row = walk.first2 + walk.count2 * width
+        walk.count2 += 1
+    for j in range(width):
+        walk.words[row + j] = 0
+    walk.words[row] = parent
+    return row
+
+
+@cython.cfunc
+@cython.inline
+@cython.nogil
+@cython.exceptval(check=False)
+def note_zero_ids(program: Program, walk: Walk, row: cython.Py_ssize_t) -> cython.void:
+    """Raise the defect bits of required ids that are absent or all zero, and count rows with any defect."""
+    i: cython.int
+    at: cython.Py_ssize_t
+    for i in range(program.id_count):
+        at = row + program.ids[i * 3]
+        if walk.words[at] == 0 and (program.ids[i * 3 + 1] == 1 or walk.words[at + 1] == 0):
+            walk.words[row + 2] |= cython.cast(cython.ulonglong, program.ids[i * 3 + 2])
+    if walk.words[row + 2] & 0xFF:
+        walk.defects += 1
+
+
+@cython.cfunc
+@cython.inline
+@cython.nogil
+@cython.exceptval(check=False)
+def fail(walk: Walk, why: cython.int, at: cython.Py_ssize_t) -> cython.Py_ssize_t:
+    """Note the innermost reason and place; -1."""
+    if walk.failure == OK:
+        walk.failure = why
+        walk.failed_at = at
+    return -1
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def walk_message(
+    program: Program,
+    walk: Walk,
+    message: cython.int,
+    p: cython.Py_ssize_t,
+    e: cython.Py_ssize_t,
+    row: cython.Py_ssize_t,
+    parent: cython.Py_ssize_t,
+) -> cython.Py_ssize_t:
+    """Carry out the program of ``message`` on ``payload[p:e]``.
+
+    Args:
+        row: Index of the first word of the row that fields are written to.
+        parent: Number of that row in its table: what rows below it name as their parent.
+    Returns:
+        ``e``, or -1 with ``walk.failure`` set.
+    """
+    b: cython.p_uchar = walk.payload
+    actions: cython.p_int = program.actions
+    tag: cython.ulonglong
+    value: cython.ulonglong
+    field: cython.ulonglong
+    where: cython.ulonglong
+    begin: cython.Py_ssize_t
+    length: cython.Py_ssize_t
+    child: cython.Py_ssize_t
+    number: cython.Py_ssize_t
+    at: cython.Py_ssize_t
+    wire_type: cython.int
+    op: cython.int
+    word: cython.int
+    argument: cython.int
+    why: cython.int
+    while p < e:
+        begin = p
+        tag = b[p]
+        p += 1
+        if tag >= 0x80:
+            p, tag = read_varint(b, begin, e)
+            if p < 0:
+                return fail(walk, TRUNCATED, begin)
+            if tag >> 32:
+                return fail(walk, BAD_TAG, begin)
+        field = tag >> 3
+        if field == 0:
+            return fail(walk, BAD_TAG, begin)
+        wire_type = tag & 7
+        if field < FIELDS:
+            at = (message * FIELDS + cython.cast(cython.Py_ssize_t, field)) * 3
+            op = actions[at]
+            word = actions[at + 1]
+            argument = actions[at + 2]
+        else:
+            op = OP_SKIP
+            word = 0
+            argument = 0
+        if wire_type == 2:
+            if p < e and b[p] < 0x80:
+                length = b[p]
+                p += 1
+                if e - p < length:
+                    return fail(walk, TRUNCATED, begin)
+            else:
+                p, length = read_length(b, p, e)
+                if p < 0:
+                    return fail(walk, TRUNCATED, begin)
+            if op == OP_ATTRIBUTE:
+                walk.children += 1
+                if walk.children > walk.max_children:
+                    return fail(walk, TOO_MANY_CHILDREN, begin)
+                why = read_attribute(program, walk, message, p, p + length, row)
+                if why != OK:
+                    return fail(walk, why, begin)
+            elif op == OP_ID8:
+                if length == 8:
+                    walk.words[row + word] = load64(b, p)
+                else:
+                    walk.words[row + word] = 0
+                    if length:
+                        walk.words[row + 2] |= cython.cast(cython.ulonglong, argument)
+            elif op == OP_ID16:
+                if length == 16:
+                    walk.words[row + word] = load64(b, p)
+                    walk.words[row + word + 1] = load64(b, p + 8)
+                else:
+                    walk.words[row + word] = 0
+                    walk.words[row + word + 1] = 0
+                    if length:
+                        walk.words[row + 2] |= cython.cast(cython.ulonglong, argument)
+            elif op == OP_STRING or op == OP_BYTES:
+                if op == OP_STRING and not is_utf8(b, p, p + length):
+                    return fail(walk, BAD_UTF8, p)
+                where = p
+                walk.words[row + word] = (where << 32) | cython.cast(cython.ulonglong, length)
+            elif op == OP_MESSAGE or op == OP_RAW:
+                if op == OP_RAW:
+                    where = p
+                    value = 0xFFFFFFFFFFFFFFFF
+                    if walk.words[row + word] == 0:
+                        value = (where << 32) | cython.cast(cython.ulonglong, length)
+                    walk.words[row + word] = value
+                if argument >= 0 and walk_message(program, walk, argument, p, p + length, row, parent) < 0:
+                    return -1
+            elif op == OP_ROWS:
+                number = walk.count0 if argument == 0 else (walk.count1 if argument == 1 else walk.count2)
+                if number >= walk.max_rows:
+                    return fail(walk, TOO_MANY_ROWS, begin)
+                child = new_row(program, walk, argument, parent)
+                if child < 0:
+                    return fail(walk, FULL, begin)
+                where = p
+                walk.words[child + 1] = (where << 32) | cython.cast(cython.ulonglong, length)
+                where = p - begin
+                walk.words[child + 2] = where << 8
+                if walk_message(program, walk, program.levels[argument * 2], p, p + length, child, number) < 0:
+                    return -1
+                if argument == 2:
+                    note_zero_ids(program, walk, child)
+            elif op == OP_COUNT:
+                walk.children += 1
+                if walk.children > walk.max_children:
+                    return fail(walk, TOO_MANY_CHILDREN, begin)
+            p += length
+        elif wire_type == 0:
+            p, value = read_varint(b, p, e)
+            if p < 0:
+                return fail(walk, TRUNCATED, begin)
+            if op == OP_VARINT:
+                walk.words[row + word] = value
+        elif wire_type == 1:
+            if e - p < 8:
+                return fail(walk, TRUNCATED, begin)
+            if op == OP_FIXED64:
+                walk.words[row + word] = load64(b, p)
+            p += 8
+        elif wire_type == 5:
+            if e - p < 4:
+                return fail(walk, TRUNCATED, begin)
+            if op == OP_FIXED32:
+                value = b[p]
+                where = b[p + 1]
+                value |= where << 8
+                where = b[p + 2]
+                value |= where << 16
+                where = b[p + 3]
+                walk.words[row + word] = value | (where << 24)
+            p += 4
+        else:
+            return fail(walk, BAD_TAG, begin)
+    return p
+
+
+@cython.ccall
+def run(
+    program: Program,
+    payload: bytes,
+    words: object,
+    room: tuple,
+    max_rows: cython.Py_ssize_t,
+    max_children: cython.Py_ssize_t,
+    max_depth: cython.int,
+) -> tuple:
+    """Carry out ``program`` on ``payload``, the GIL released.
+
+    Args:
+        payload: Message 0 of the program.
+        words: uint64 array to write to, at least the sum over levels of ``room`` times words per row.
+        room: Rows that fit, per level.
+        max_rows: Rows of a level beyond which the walk stops.
+        max_children: Attributes, events and links likewise.
+        max_depth: Levels of arrays and key-value lists in an attribute likewise.
+    Returns:
+        (code as in ``REASONS``, offset where it stopped, rows per level as three numbers, rows with a defect).
+    """
+    walk: Walk = Walk()
+    size: cython.Py_ssize_t = len(payload)
+    walk.room0, walk.room1, walk.room2 = room
+    walk.first0 = 0
+    walk.first1 = walk.room0 * program.levels[1]
+    walk.first2 = walk.first1 + walk.room1 * program.levels[3]
+    walk.count0 = walk.count1 = walk.count2 = 0
+    walk.children = 0
+    walk.max_rows = max_rows
+    walk.max_children = max_children
+    walk.max_depth = max_depth
+    walk.defects = 0
+    walk.failure = OK
+    walk.failed_at = 0
+    if cython.compiled:
+        out: cython.ulonglong[::1] = words
+        walk.words = cython.address(out[0])
+        walk.payload = cython.cast(cython.p_uchar, cython.cast(cython.p_char, payload))
+        with cython.nogil:
+            walk_message(program, walk, 0, 0, size, 0, 0)
+    else:
+        walk.words = memoryview(words)
+        walk.payload = payload
+        walk_message(program, walk, 0, 0, size, 0, 0)
+    return walk.failure, walk.failed_at, walk.count0, walk.count1, walk.count2, walk.defects

@@ -1,0 +1,135 @@
+"""Decoded telemetry as three row-major tables of 64-bit words over the bytes it came from.
+
+One request becomes one array of words::
+
+    words:  [ resource rows | scope rows | item rows ]        items: spans, log records, metrics
+    a row:  [ parent row, range of the body, header, field, field, … ]
+
+Strings, bytes and nested messages stay where they are: their word is a *range*, ``offset << 32 | length`` into ``payload``. An attribute
+takes two words, its type and its value. Rows lie together because a decoder writes, and a kernel that builds keys reads, one span at a
+time; a column is a strided numpy view. Absent is 0 throughout: proto3 does not send zeros, so 0 and absent are the same on the wire.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+Words = npt.NDArray[np.uint64]
+
+PARENT, RANGE, HEADER = 0, 1, 2
+"""Words that every row starts with: the row in the enclosing table, the range of the message body, and
+``bytes of tag and length before the body << 8 | Defect bits``."""
+FIXED_WORDS = 3
+
+REPEATED = 0xFFFF_FFFF_FFFF_FFFF
+"""Value of a RAW word whose message came more than once: proto says such messages merge, so no single range holds it."""
+
+
+class Level(IntEnum):
+    """The three tables of a batch."""
+
+    RESOURCE = 0
+    SCOPE = 1
+    ITEM = 2
+
+
+class Kind(IntEnum):
+    """How the word(s) of a field are to be read."""
+
+    STRING = 1
+    """Range of UTF-8, checked by the decoder."""
+    BYTES = 2
+    """Range of raw bytes."""
+    UINT = 3
+    """Unsigned integer."""
+    ENUM = 4
+    """Unsigned integer with names in ``pipeline.model.columns``."""
+    ID8 = 5
+    """One word: the eight bytes as a little-endian load."""
+    ID16 = 6
+    """Two words, likewise."""
+    ATTRIBUTE = 7
+    """Two words: ``ValueType`` and value."""
+    RAW = 8
+    """Range of a message body kept whole, or ``REPEATED``."""
+
+
+WORDS_OF = {Kind.ID16: 2, Kind.ATTRIBUTE: 2}
+"""Words of a field; one where the kind is not named."""
+
+
+class ValueType(IntEnum):
+    """First word of an attribute; the numbers are those of ``AnyValue`` in ``common.proto``."""
+
+    ABSENT = 0
+    STRING = 1
+    BOOL = 2
+    INT = 3
+    DOUBLE = 4
+    ARRAY = 5
+    KVLIST = 6
+    BYTES = 7
+    EMPTY = 8
+
+
+class Defect(IntEnum):
+    """Bits in HEADER of rows that can never be accepted."""
+
+    INVALID_TRACE_ID = 1
+    INVALID_SPAN_ID = 2
+    INVALID_PARENT_SPAN_ID = 4
+
+
+class Field(NamedTuple):
+    """Where a column's words stand in the rows of a table."""
+
+    level: Level
+    word: int
+    kind: Kind
+
+
+class Records:
+    """The tables of one request.
+
+    Attributes:
+        payload: The bytes that ranges point into. Longer than the request where columns were added.
+        words: uint64, all three tables.
+        first: Per level, index of the first word of row 0.
+        width: Per level, words of a row.
+        count: Per level, rows.
+    """
+
+    __slots__ = ("count", "first", "payload", "width", "words")
+
+    def __init__(
+        self,
+        payload: bytes,
+        words: Words,
+        first: tuple[int, int, int],
+        width: tuple[int, int, int],
+        count: tuple[int, int, int],
+    ) -> None:
+        self.payload = payload
+        self.words = words
+        self.first = first
+        self.width = width
+        self.count = count
+
+    def column(self, level: int, word: int) -> Words:
+        """Strided view, uint64[count[level]], of one word of every row."""
+        start = self.first[level] + word
+        width = self.width[level]
+        return self.words[start : start + self.count[level] * width : width][: self.count[level]]
+
+    def body(self, level: int, row: int) -> bytes:
+        """The message body of one row."""
+        return self.slice(int(self.words[self.first[level] + row * self.width[level] + RANGE]))
+
+    def slice(self, word: int) -> bytes:
+        """The bytes of a range."""
+        offset = word >> 32
+        return self.payload[offset : offset + (word & 0xFFFF_FFFF)]

@@ -1,0 +1,126 @@
+"""Builders of spans for tests: set only the fields that the test is about."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
+from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
+
+from pipeline.codec.otlp_traces import TracesProjection
+from pipeline.model.spans import SpanBatch
+
+START_UNIX_NANO = 1_767_225_600_000_000_000
+"""2026-01-01T00:00:00Z, when the spans of tests begin unless they say otherwise."""
+
+BASIC_COLUMNS = (
+    "name",
+    "kind",
+    "status_code",
+    "trace_id",
+    "span_id",
+    "parent_span_id",
+    "start_time_unix_nano",
+    "end_time_unix_nano",
+    "duration_nano",
+    "resource.service.name",
+)
+
+
+def any_value(value: Any) -> AnyValue:
+    """Plain Python → AnyValue; None gives an empty one."""
+    out = AnyValue()
+    if isinstance(value, bool):
+        out.bool_value = value
+    elif isinstance(value, int):
+        out.int_value = value
+    elif isinstance(value, float):
+        out.double_value = value
+    elif isinstance(value, str):
+        out.string_value = value
+    elif isinstance(value, bytes):
+        out.bytes_value = value
+    elif isinstance(value, Mapping):
+        out.kvlist_value.values.extend(key_values(value))
+    elif value is not None:
+        out.array_value.values.extend(any_value(inner) for inner in value)
+        out.array_value.SetInParent()
+    return out
+
+
+def key_values(attributes: Mapping[str, Any]) -> list[KeyValue]:
+    return [KeyValue(key=key, value=any_value(value)) for key, value in attributes.items()]
+
+
+def span_message(number: int = 0, **fields: Any) -> Span:
+    """A Span. ``kind`` and ``status`` are lower-case words; ids follow from ``number`` unless given; times from ``duration_ms``."""
+    start = fields.get("start_unix_nano", START_UNIX_NANO)
+    duration = fields.get("duration_nano", round(fields.get("duration_ms", 10) * 1_000_000))
+    digest = hashlib.sha256(f"{number}".encode()).digest()
+    return Span(
+        trace_id=fields.get("trace_id", digest[:16]),
+        span_id=fields.get("span_id", digest[16:24]),
+        parent_span_id=fields.get("parent_span_id", b""),
+        trace_state=fields.get("trace_state", ""),
+        name=fields.get("name", "GET /"),
+        kind=Span.SpanKind.Value(f"SPAN_KIND_{fields.get('kind', 'server').upper()}"),
+        start_time_unix_nano=start,
+        end_time_unix_nano=fields.get("end_unix_nano", start + duration),
+        attributes=key_values(fields.get("attributes", {})),
+        events=fields.get("events", ()),
+        links=fields.get("links", ()),
+        status=Status(code=Status.StatusCode.Value(f"STATUS_CODE_{fields.get('status', 'unset').upper()}")),
+    )
+
+
+def export_request(spans: Iterable[Mapping[str, Any]]) -> ExportTraceServiceRequest:
+    """A request of spans as ``span_message`` takes them; each may also have ``service``, ``resource`` (attributes) and ``scope``.
+
+    Spans with the same resource share a ResourceSpans, in order of appearance. ``service=None`` leaves ``service.name`` out.
+    """
+    request = ExportTraceServiceRequest()
+    resources: dict[str, Any] = {}
+    for number, fields in enumerate(spans):
+        service = fields.get("service", "cart")
+        attributes = ({} if service is None else {"service.name": service}) | dict(fields.get("resource", {}))
+        scope_name = fields.get("scope", "tests")
+        scopes = resources.get(repr(attributes))
+        if scopes is None:
+            resource_spans = request.resource_spans.add()
+            resource_spans.resource.attributes.extend(key_values(attributes))
+            scopes = resources[repr(attributes)] = (resource_spans, {})
+        resource_spans, by_name = scopes
+        if scope_name not in by_name:
+            by_name[scope_name] = resource_spans.scope_spans.add()
+            by_name[scope_name].scope.name = scope_name
+        by_name[scope_name].spans.append(span_message(fields.get("number", number), **_span_fields(fields)))
+    return request
+
+
+def span_batch(
+    n: int = 1,
+    *,
+    columns: Sequence[str] = (),
+    spans: Iterable[Mapping[str, Any]] | None = None,
+    **fields: Any,
+) -> SpanBatch:
+    """A decoded batch of ``n`` equal spans (``span_batch(3, service="cart", duration_ms=20)``) or of ``spans``, one mapping each.
+
+    ``columns`` are readable besides ``BASIC_COLUMNS`` and all attributes that the spans have.
+    """
+    rows = [dict(fields, number=number) for number in range(n)] if spans is None else [{**fields, **row} for row in spans]
+    wanted = {*BASIC_COLUMNS, *columns}
+    for row in rows:
+        wanted |= {f"span.{key}" for key in row.get("attributes", {})}
+        wanted |= {f"resource.{key}" for key in row.get("resource", {})}
+    decoded, rejected = TracesProjection(wanted).decode(export_request(rows).SerializeToString())
+    if rejected:
+        raise ValueError(f"invalid test spans: {rejected}")
+    return decoded
+
+
+def _span_fields(fields: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in fields.items() if key not in ("service", "resource", "scope", "number")}

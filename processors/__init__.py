@@ -1,0 +1,1 @@
+"""Built-in processors, written against ``pipeline.api`` alone."""

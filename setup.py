@@ -1,0 +1,62 @@
+"""Build the native modules where a C compiler exists; install without them, slowly, where none does.
+
+The modules are ordinary ``.py`` files in Cython's pure Python mode (docs/decisions/0002), so a failed build loses speed and nothing else.
+Environment: ``WEIR_SANITIZE=address`` adds sanitizer flags (``make fuzz-asan``); ``WEIR_REQUIRE_NATIVE=1`` makes a failed build an error.
+"""
+
+import os
+import sys
+
+from setuptools import setup
+from setuptools.command.build_ext import build_ext
+from setuptools.extension import Extension
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from pipeline.native import MODULES  # noqa: E402 - the list lives with the code that checks it at start
+
+REQUIRED = os.environ.get("WEIR_REQUIRE_NATIVE") == "1"
+
+
+class OptionalBuildExt(build_ext):
+    """Report a missing or failing compiler and go on."""
+
+    def run(self) -> None:
+        try:
+            super().run()
+        except Exception as error:
+            self._give_up(error)
+
+    def build_extension(self, ext: Extension) -> None:
+        try:
+            super().build_extension(ext)
+        except Exception as error:
+            self._give_up(error)
+
+    @staticmethod
+    def _give_up(error: Exception) -> None:
+        if REQUIRED:
+            raise error
+        print(f"weir: native modules not built, Weir will run slowly: {error}", file=sys.stderr)
+
+
+def extensions() -> list[Extension]:
+    sanitize = os.environ.get("WEIR_SANITIZE")
+    flags = [f"-fsanitize={sanitize}", "-fno-omit-frame-pointer", "-g", "-O1"] if sanitize else ["-O3"]
+    modules = [
+        Extension(
+            name,
+            [name.replace(".", "/") + ".py"],
+            extra_compile_args=[*flags, "-fno-strict-aliasing", "-w"],
+            extra_link_args=[f"-fsanitize={sanitize}"] if sanitize else [],
+        )
+        for name in MODULES
+    ]
+    try:
+        from Cython.Build import cythonize
+    except ImportError as error:
+        OptionalBuildExt._give_up(error)
+        return []
+    return cythonize(modules, compiler_directives={"language_level": 3}, quiet=True)
+
+
+setup(ext_modules=extensions(), cmdclass={"build_ext": OptionalBuildExt})

@@ -1,0 +1,154 @@
+"""One component's YAML against its pydantic model, with mistakes told in places of the user's file.
+
+Two habits of the Collector's configuration go beyond plain pydantic:
+
+- null keeps defaults: ``grpc:`` without anything below it means "with defaults", ``timeout:`` means "the default
+  timeout";
+- a variable that looks like a number is still text where text is wanted (``token: ${env:PIN}`` with ``PIN=0123``).
+"""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Iterator
+from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
+
+from pydantic import BaseModel, ValidationError
+
+from pipeline.config.node import Node, Path
+from pipeline.config.report import Report
+from pipeline.errors import ConfigError
+
+Model = TypeVar("Model", bound=BaseModel)
+
+_WANTS_TEXT = {"string_type", "string_sub_type"}
+
+
+def validate(model: type[Model], node: Node, path: Path, report: Report) -> Model | None:
+    """An instance of ``model`` from ``node``; mistakes go to ``report`` and give None."""
+    if node.value is None:
+        node = Node({}, node.mark)
+    as_text: set[Path] = set()
+    try:
+        try:
+            return model.model_validate(_plain(node, model, as_text))
+        except ValidationError as error:
+            as_text = {_path_of(item["loc"], node) for item in error.errors() if item["type"] in _WANTS_TEXT}
+            as_text = {place for place in as_text if node.nearest(place).text is not None}
+            if not as_text:
+                raise
+            return model.model_validate(_plain(node, model, as_text))
+    except ValidationError as error:
+        for item in error.errors(include_url=False, include_input=False):
+            _tell(item, model, node, path, report)
+    except ConfigError as error:
+        for problem in error.problems:
+            report.problem(path, node.mark, problem)
+    return None
+
+
+def _tell(item: Any, model: type[BaseModel], node: Node, path: Path, report: Report) -> None:
+    inner = _path_of(item["loc"], node)
+    mark = node.nearest(inner).mark
+    if item["type"] == "extra_forbidden":
+        wrong = str(inner[-1])
+        report.problem((*path, *inner), mark, "unknown key", wrong, _keys_at(model, inner[:-1]))
+    elif item["type"] == "missing":
+        report.problem((*path, *inner), mark, "this key is required")
+    else:
+        message = item["msg"].removeprefix("Value error, ").removeprefix("Assertion failed, ")
+        report.problem((*path, *inner), mark, message[:1].lower() + message[1:] if message[:6] == "Input " else message)
+
+
+def _path_of(loc: tuple[int | str, ...], node: Node) -> Path:
+    """pydantic's location as a path of the document: names of union members and validators on the way are left out."""
+    path: list[str | int] = []
+    for index, step in enumerate(loc):
+        child = node.child(step)
+        if child is not None:
+            node = child
+            path.append(step)
+        elif index == len(loc) - 1 and isinstance(node.value, dict) and isinstance(step, str) and "[" not in step:
+            path.append(step)
+    return tuple(path)
+
+
+def _plain(node: Node, annotation: Any, as_text: set[Path], path: Path = ()) -> Any:
+    """Python data for pydantic: nulls replaced by defaults, and the text of variables where ``as_text`` says so."""
+    if path in as_text:
+        return node.text
+    if isinstance(node.value, dict):
+        result = {}
+        for key, child in node.value.items():
+            wanted = list(_entry_annotations(annotation, key))
+            if child.value is not None:
+                result[key] = _plain(child, _union(wanted), as_text, (*path, key))
+            elif any(_models(item) for item in wanted):
+                result[key] = {}
+            elif not wanted:
+                result[key] = None
+        return result
+    if isinstance(node.value, list):
+        item = _union(list(_item_annotations(annotation)))
+        return [_plain(child, item, as_text, (*path, index)) for index, child in enumerate(node.value)]
+    return node.value
+
+
+def _union(annotations: list[Any]) -> Any:
+    return Union[tuple(annotations)] if annotations else None  # noqa: UP007 - built at run time
+
+
+def _members(annotation: Any) -> Iterator[Any]:
+    """The alternatives of an annotation, with Annotated and unions taken apart."""
+    origin = get_origin(annotation)
+    if origin is Annotated:
+        yield from _members(get_args(annotation)[0])
+    elif origin in {Union, types.UnionType}:
+        for member in get_args(annotation):
+            yield from _members(member)
+    else:
+        yield annotation
+
+
+def _models(annotation: Any) -> list[type[BaseModel]]:
+    return [member for member in _members(annotation) if isinstance(member, type) and issubclass(member, BaseModel)]
+
+
+def _entry_annotations(annotation: Any, key: str) -> Iterator[Any]:
+    """What may stand under ``key`` of a map of this annotation."""
+    for model in _models(annotation):
+        for name, field in model.model_fields.items():
+            if key in {name, field.alias}:
+                yield field.annotation
+    for member in _members(annotation):
+        if (
+            get_origin(member) in {dict, types.MappingProxyType}
+            or getattr(get_origin(member), "__name__", "") == "Mapping"
+        ):
+            yield get_args(member)[1]
+
+
+def _item_annotations(annotation: Any) -> Iterator[Any]:
+    """What may stand in a list of this annotation."""
+    for member in _members(annotation):
+        if (
+            get_origin(member) in {list, tuple, set, frozenset}
+            or getattr(get_origin(member), "__name__", "") == "Sequence"
+        ):
+            yield from (item for item in get_args(member) if item is not Ellipsis)
+
+
+def _keys_at(model: type[BaseModel], path: Path) -> list[str]:
+    """The keys that are right in the map at ``path``."""
+    annotations: list[Any] = [model]
+    for step in path:
+        if isinstance(step, int):
+            annotations = [item for annotation in annotations for item in _item_annotations(annotation)]
+        else:
+            annotations = [item for annotation in annotations for item in _entry_annotations(annotation, step)]
+    return [
+        field.alias or name
+        for annotation in annotations
+        for found in _models(annotation)
+        for name, field in found.model_fields.items()
+    ]

@@ -1,0 +1,1 @@
+"""Measurements of ``weir run`` in a child process, under load from another."""

@@ -1,0 +1,1 @@
+"""Measurements inside this process: no sockets, CPU time from getrusage."""

@@ -1,0 +1,75 @@
+"""The live table for a terminal, and lines for everything else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from pipeline.demo.history import EdgeRow, History, ServiceRow
+
+BARS = "▁▂▃▄▅▆▇█"
+NOTABLE_ERROR_RATIO = 0.05
+
+
+def sparkline(values: Iterable[float]) -> str:
+    """Draw values as bars from zero to their maximum."""
+    heights = list(values)
+    top = max(heights, default=0.0) or 1.0
+    return "".join(BARS[round(max(value, 0.0) / top * (len(BARS) - 1))] for value in heights)
+
+
+def duration(seconds: float | None) -> str:
+    """Write a duration with about three digits."""
+    if seconds is None:
+        return "–"
+    if seconds < 1.0:
+        return f"{seconds * 1e3:.3g} ms"
+    return f"{seconds:.3g} s"
+
+
+def tables(history: History, headline: str) -> RenderableType:
+    """Return what the terminal shows now."""
+    services = Table(title="services", title_justify="left", expand=False, pad_edge=False)
+    services.add_column("service", style="bold")
+    for heading in ("spans/s", "errors", "p50", "p95", "p99"):
+        services.add_column(heading, justify="right")
+    services.add_column("last 30 s", min_width=30)
+    for row in history.services():
+        services.add_row(
+            row.name, f"{row.rate:.1f}", _ratio(row.error_ratio), *map(duration, row.quantiles), sparkline(row.trend)
+        )
+
+    edges = Table(title="service graph", title_justify="left", expand=False, pad_edge=False)
+    edges.add_column("client → server", style="bold")
+    for heading in ("calls/s", "errors", "p50", "p95"):
+        edges.add_column(heading, justify="right")
+    for edge in history.edges():
+        edges.add_row(_arrow(edge), f"{edge.rate:.1f}", _ratio(edge.error_ratio), *map(duration, edge.quantiles))
+    return Group(Text(headline), services, edges)
+
+
+def lines(history: History, headline: str) -> list[str]:
+    """Return the same as plain lines."""
+    return [headline, *map(_service_line, history.services()), *map(_edge_line, history.edges())]
+
+
+def _service_line(row: ServiceRow) -> str:
+    p50, p95, p99 = map(duration, row.quantiles)
+    return f"  {row.name:<16} {row.rate:7.1f} spans/s  errors {row.error_ratio:6.2%}  p50 {p50}  p95 {p95}  p99 {p99}"
+
+
+def _edge_line(row: EdgeRow) -> str:
+    p50, p95 = map(duration, row.quantiles)
+    return f"  {_arrow(row):<40} {row.rate:7.1f} calls/s  errors {row.error_ratio:6.2%}  p50 {p50}  p95 {p95}"
+
+
+def _arrow(row: EdgeRow) -> str:
+    kind = row.connection_type.removesuffix("_system").replace("_", " ")
+    return f"{row.client} → {row.server}" + (f" ({kind})" if kind else "")
+
+
+def _ratio(value: float) -> Text:
+    return Text(f"{value:.2%}", style="red" if value >= NOTABLE_ERROR_RATIO else "")

@@ -1,18 +1,20 @@
 """Build the native modules where a C compiler exists; install without them, slowly, where none does.
 
-The modules are ordinary ``.py`` files in Cython's pure Python mode (docs/decisions/0002), so a failed build loses speed and nothing else.
-Environment: ``WEIR_SANITIZE=address`` adds sanitizer flags (``make fuzz-asan``); ``WEIR_REQUIRE_NATIVE=1`` makes a failed build an error.
+The modules are ordinary ``.py`` files in Cython's pure Python mode (docs/decisions/0002), so a failed build loses speed
+and nothing else. Environment: ``WEIR_SANITIZE=address`` adds sanitizer flags (``make fuzz-asan``);
+``WEIR_REQUIRE_NATIVE=1`` makes a failed build an error.
 """
 
 import os
 import sys
+from pathlib import Path
 
 from setuptools import setup
 from setuptools.command.build_ext import build_ext
 from setuptools.extension import Extension
 
-sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from pipeline.native import MODULES  # noqa: E402 - the list lives with the code that checks it at start
+sys.path.insert(0, str(Path(__file__).parent.resolve()))
+from pipeline.native import MODULES  # the list lives with the code that checks it at start
 
 REQUIRED = os.environ.get("WEIR_REQUIRE_NATIVE") == "1"
 

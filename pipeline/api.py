@@ -4,15 +4,15 @@ A processor is a synchronous object with one method per signal. The engine's pro
 
 1. One method at a time per instance: processors hold no locks and start no threads.
 2. Batches are immutable and never empty. Return the same object to pass it on, ``spans.where(mask)`` to keep some rows.
-3. Only declared columns (``reads``) are visible. The decoder materialises the union over the graph; everything else stays in the
-   original bytes, which is also what a forwarding exporter sends.
+3. Only declared columns (``reads``) are visible. The decoder materialises the union over the graph; everything else
+   stays in the original bytes, which is also what a forwarding exporter sends.
 4. Time arrives only through ``tick`` and ``settings.clock``, so a test owns it.
-5. Instruments of ``settings.meter`` are cumulative, limited in series, expired when idle, collected and checkpointed by the engine.
-   A processor whose state is all in them needs no ``snapshot``.
-6. Order: ``restore?`` → ``start`` → (``process_*`` | ``tick`` | ``snapshot``)* → last ``tick`` → ``shutdown``. ``shutdown`` works twice
-   and without ``start``.
-7. An exception counts as ``outcome=failure``: ``error_mode: ignore`` passes the batch on unchanged, ``propagate`` refuses it.
-   ``PermanentError`` and ``RetryableError`` tell the receiver what to answer.
+5. Instruments of ``settings.meter`` are cumulative, limited in series, expired when idle, collected and checkpointed by
+   the engine. A processor whose state is all in them needs no ``snapshot``.
+6. Order: ``restore?`` → ``start`` → (``process_*`` | ``tick`` | ``snapshot``)* → last ``tick`` → ``shutdown``.
+   ``shutdown`` works twice and without ``start``.
+7. An exception counts as ``outcome=failure``: ``error_mode: ignore`` passes the batch on unchanged, ``propagate``
+   refuses it. ``PermanentError`` and ``RetryableError`` tell the receiver what to answer.
 """
 
 from __future__ import annotations

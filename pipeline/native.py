@@ -1,16 +1,16 @@
 """Which modules are native, and whether they run compiled.
 
-The hot loops are ordinary ``.py`` files in Cython's pure Python mode: compiled at installation where a C compiler exists, interpreted
-where none does. Both are tested; ``WEIR_PURE_PYTHON=1`` forces the interpreted ones.
+The hot loops are ordinary ``.py`` files in Cython's pure Python mode: compiled at installation where a C compiler
+exists, interpreted where none does. Both are tested; ``WEIR_PURE_PYTHON=1`` forces the interpreted ones.
 """
 
 import importlib.util
 import os
 import sys
+from collections.abc import Sequence
 from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from pathlib import Path
 from types import ModuleType
-from typing import Sequence
 
 MODULES = (
     "pipeline.codec.wire",
@@ -26,9 +26,7 @@ class _SourceFinder:
     """Import finder that prefers the ``.py`` of a native module over its compiled twin."""
 
     @staticmethod
-    def find_spec(
-        name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
-    ) -> ModuleSpec | None:
+    def find_spec(name: str, path: Sequence[str] | None = None, target: ModuleType | None = None) -> ModuleSpec | None:
         if name not in MODULES:
             return None
         found = PathFinder.find_spec(name, path, target)

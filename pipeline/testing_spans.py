@@ -8,7 +8,7 @@ from typing import Any
 
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
-from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
+from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Span, Status
 
 from pipeline.codec.otlp_traces import TracesProjection
 from pipeline.model.spans import SpanBatch
@@ -56,7 +56,9 @@ def key_values(attributes: Mapping[str, Any]) -> list[KeyValue]:
 
 
 def span_message(number: int = 0, **fields: Any) -> Span:
-    """A Span. ``kind`` and ``status`` are lower-case words; ids follow from ``number`` unless given; times from ``duration_ms``."""
+    """A Span. ``kind`` and ``status`` are lower-case words; ids follow from ``number`` unless given; times from
+    ``duration_ms``.
+    """
     start = fields.get("start_unix_nano", START_UNIX_NANO)
     duration = fields.get("duration_nano", round(fields.get("duration_ms", 10) * 1_000_000))
     digest = hashlib.sha256(f"{number}".encode()).digest()
@@ -77,26 +79,27 @@ def span_message(number: int = 0, **fields: Any) -> Span:
 
 
 def export_request(spans: Iterable[Mapping[str, Any]]) -> ExportTraceServiceRequest:
-    """A request of spans as ``span_message`` takes them; each may also have ``service``, ``resource`` (attributes) and ``scope``.
+    """A request of spans as ``span_message`` takes them; each may also have ``service``, ``resource`` (attributes) and
+    ``scope``.
 
-    Spans with the same resource share a ResourceSpans, in order of appearance. ``service=None`` leaves ``service.name`` out.
+    Spans with the same resource share a ResourceSpans, in order of appearance. ``service=None`` leaves ``service.name``
+    out.
     """
     request = ExportTraceServiceRequest()
-    resources: dict[str, Any] = {}
+    known: dict[str, tuple[ResourceSpans, dict[str, ScopeSpans]]] = {}
     for number, fields in enumerate(spans):
         service = fields.get("service", "cart")
         attributes = ({} if service is None else {"service.name": service}) | dict(fields.get("resource", {}))
         scope_name = fields.get("scope", "tests")
-        scopes = resources.get(repr(attributes))
-        if scopes is None:
-            resource_spans = request.resource_spans.add()
-            resource_spans.resource.attributes.extend(key_values(attributes))
-            scopes = resources[repr(attributes)] = (resource_spans, {})
-        resource_spans, by_name = scopes
-        if scope_name not in by_name:
-            by_name[scope_name] = resource_spans.scope_spans.add()
-            by_name[scope_name].scope.name = scope_name
-        by_name[scope_name].spans.append(span_message(fields.get("number", number), **_span_fields(fields)))
+        identity = repr(attributes)
+        if identity not in known:
+            known[identity] = request.resource_spans.add(), {}
+            known[identity][0].resource.attributes.extend(key_values(attributes))
+        resource_spans, scopes = known[identity]
+        if scope_name not in scopes:
+            scopes[scope_name] = resource_spans.scope_spans.add()
+            scopes[scope_name].scope.name = scope_name
+        scopes[scope_name].spans.append(span_message(fields.get("number", number), **_span_fields(fields)))
     return request
 
 
@@ -107,11 +110,14 @@ def span_batch(
     spans: Iterable[Mapping[str, Any]] | None = None,
     **fields: Any,
 ) -> SpanBatch:
-    """A decoded batch of ``n`` equal spans (``span_batch(3, service="cart", duration_ms=20)``) or of ``spans``, one mapping each.
+    """A decoded batch of ``n`` equal spans (``span_batch(3, service="cart", duration_ms=20)``) or of ``spans``, one
+    mapping each.
 
     ``columns`` are readable besides ``BASIC_COLUMNS`` and all attributes that the spans have.
     """
-    rows = [dict(fields, number=number) for number in range(n)] if spans is None else [{**fields, **row} for row in spans]
+    rows = (
+        [dict(fields, number=number) for number in range(n)] if spans is None else [{**fields, **row} for row in spans]
+    )
     wanted = {*BASIC_COLUMNS, *columns}
     for row in rows:
         wanted |= {f"span.{key}" for key in row.get("attributes", {})}

@@ -1,8 +1,8 @@
 """SpanBatch → bytes of an ``ExportTraceServiceRequest``, without decoding what is passed on.
 
-A batch that nobody changed *is* its payload. Otherwise each ResourceSpans and ScopeSpans is written as an *envelope*, all bytes of its
-body besides the repeated children (resource, scope, schema_url and whatever a newer protocol adds), followed by the children that remain.
-Empty envelopes are left out, which the specification allows.
+A batch that nobody changed *is* its payload. Otherwise each ResourceSpans and ScopeSpans is written as an *envelope*,
+all bytes of its body besides the repeated children (resource, scope, schema_url and whatever a newer protocol adds),
+followed by the children that remain. Empty envelopes are left out, which the specification allows.
 """
 
 from __future__ import annotations
@@ -85,7 +85,9 @@ def _without_attribute(body: bytes, key: str) -> bytes:
     return span.SerializeToString()
 
 
-def _wrap(records: Records, level: Level, children: dict[int, bytes], child_level: Level, tag: bytes) -> dict[int, bytes]:
+def _wrap(
+    records: Records, level: Level, children: dict[int, bytes], child_level: Level, tag: bytes
+) -> dict[int, bytes]:
     """Per row of the enclosing table, the encoded elements of ``level`` that have children."""
     out: dict[int, list[bytes]] = {}
     parents = records.column(level, PARENT).tolist()

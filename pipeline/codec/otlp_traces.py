@@ -1,6 +1,7 @@
 """Bytes of an ``ExportTraceServiceRequest`` → SpanBatch.
 
-Source: opentelemetry-proto v1, ``trace.proto``, ``common.proto``, ``resource.proto``. Column names are those of ``model/columns.py``.
+Source: opentelemetry-proto v1, ``trace.proto``, ``common.proto``, ``resource.proto``. Column names are those of
+    ``model/columns.py``.
 """
 
 from __future__ import annotations
@@ -65,7 +66,8 @@ class Limits:
     Attributes:
         max_items: Spans, and likewise resources and scopes. A span takes 2 bytes on the wire and a row of words here.
         max_children: Attributes, events and links together.
-        max_depth: Levels of arrays and key-value lists in an attribute value. The official parser allows 31 of lists inside a span.
+        max_depth: Levels of arrays and key-value lists in an attribute value. The official parser allows 31 of lists
+            inside a span.
     """
 
     max_items: int = 100_000
@@ -81,7 +83,7 @@ class TracesProjection(Projection):
     (0, {})
     """
 
-    def __init__(self, columns: Iterable[str], limits: Limits = Limits()) -> None:  # noqa: B008 - immutable
+    def __init__(self, columns: Iterable[str], limits: Limits = Limits()) -> None:
         wanted = set(columns)
         self.readable = frozenset(wanted)
         wire_columns = {need for column in wanted for need in DERIVED.get(column, (column,))}
@@ -101,7 +103,8 @@ class TracesProjection(Projection):
         Raises:
             MalformedPayload: Truncated field, invalid tag, invalid UTF-8 in a column, nesting. Carries the byte offset.
             PayloadTooLarge: More items than ``Limits`` allow.
-        Cost: one pass over the bytes with the GIL released; a second one where the guess of the number of spans was too low.
+        Cost: one pass over the bytes with the GIL released; a second one where the guess of the number of spans was too
+            low.
         """
         records, defects = self._walk(payload)
         spans = SpanBatch(records, self)

@@ -1,7 +1,7 @@
 """From wanted columns to a program for the walker: which fields of which messages are written where.
 
-A signal is a table of messages (``codec/otlp_traces.py``). A projection takes the entries whose column somebody reads, gives each its
-words in the rows of its table, and leaves the rest out: the walker skips those by their length.
+A signal is a table of messages (``codec/otlp_traces.py``). A projection takes the entries whose column somebody reads,
+gives each its words in the rows of its table, and leaves the rest out: the walker skips those by their length.
 """
 
 from __future__ import annotations
@@ -190,7 +190,8 @@ class Projection:
             if place is not None:
                 return op, place.word, child
             return (wire.OPS["message"], 0, child) if child >= 0 else (wire.OPS["skip"], 0, 0)
-        return (op, place.word, entry.defect) if place is not None else (wire.OPS["skip"], 0, 0)
+        argument = int(entry.kind == Kind.ENUM) or entry.defect
+        return (op, place.word, argument) if place is not None else (wire.OPS["skip"], 0, 0)
 
     def _is_read(self, name: str) -> bool:
         """Whether any field of a singular message is read. Its attributes are counted only when some are."""

@@ -1,14 +1,15 @@
 # cython: boundscheck=False, wraparound=False, initializedcheck=False, cdivision=True
 """Walk protobuf bytes once and write the wanted fields into rows of words.
 
-The walker knows protobuf's wire format and nothing about OTLP: a *program* (``codec/projection.py``) says for each message and field
-number what to do with it. So traces, metrics and logs are tables, and a column that nobody reads costs one skip. The layout of the rows
-is that of ``model/records.py``.
+The walker knows protobuf's wire format and nothing about OTLP: a *program* (``codec/projection.py``) says for each
+message and field number what to do with it. So traces, metrics and logs are tables, and a column that nobody reads
+costs one skip. The layout of the rows is that of ``model/records.py``.
 
-Input is hostile. All reads of the payload are in this file and each is preceded by a comparison with the end of the enclosing message;
-lengths are compared as unsigned 64-bit numbers before use; rows, counted children and nesting have limits. Bytes that are skipped are
-not looked into (docs/decisions/0001), so damage or invalid UTF-8 inside them is not noticed. Groups, which proto3 does not have, are
-refused. A field with an unexpected wire type is an unknown field, as in the official parser.
+Input is hostile. All reads of the payload are in this file and each is preceded by a comparison with the end of the
+enclosing message; lengths are compared as unsigned 64-bit numbers before use; rows, counted children and nesting have
+limits. Bytes that are skipped are not looked into (docs/decisions/0001), so damage or invalid UTF-8 inside them is not
+noticed. Groups, which proto3 does not have, are refused. A field with an unexpected wire type is an unknown field, as
+in the official parser.
 
 Cython in pure Python mode: this file runs compiled and uncompiled with the same results.
 """
@@ -44,7 +45,8 @@ FIELDS = cython.declare(cython.int, 32)
 BUCKETS = cython.declare(cython.int, 64)
 
 LAYOUT = {"fields": 32, "buckets": 64}
-"""Shape of a program, for ``codec/projection.py``: field numbers per message, hash buckets per set of attribute keys."""
+"""Shape of a program, for ``codec/projection.py``: field numbers per message, hash buckets per set of attribute
+keys."""
 
 OPS = {
     "skip": 0,
@@ -61,8 +63,16 @@ OPS = {
     "attribute": 11,
     "count": 12,
 }
-REASONS = ("ok", "truncated or over-long field", "invalid tag", "invalid UTF-8", "values nested too deeply", "too many items",
-           "too many attributes, events or links", "full")  # fmt: skip
+REASONS = (
+    "ok",
+    "truncated or over-long field",
+    "invalid tag",
+    "invalid UTF-8",
+    "values nested too deeply",
+    "too many items",
+    "too many attributes, events or links",
+    "full",
+)
 MALFORMED = (1, 2, 3, 4)
 EXCEEDED = (5, 6)
 GROW = 7
@@ -74,9 +84,11 @@ class Program:
     """What to do with each field: built once per projection, shared by all threads.
 
     Args:
-        actions: int32[messages * 32 * 3]; per field number op, word and argument: the child message of ``message`` and ``raw`` (-1: do not
-            look inside), the level of ``rows``, the defect bit of ids.
-        keys: int32[candidates * 4]; per wanted attribute key offset and length in ``key_bytes``, word, next candidate + 1.
+        actions: int32[messages * 32 * 3]; per field number op, word and argument: the child message of ``message`` and
+            ``raw`` (-1: do not look inside), the level of ``rows``, the defect bit of ids, 1 for a ``varint`` of 32
+            bits.
+        keys: int32[candidates * 4]; per wanted attribute key offset and length in ``key_bytes``, word, next candidate +
+            1.
         buckets: int32[messages * 64]; first candidate + 1.
         key_lengths: uint64[messages]; bit ``length`` is set where a wanted key has that length.
         key_bytes: The wanted keys, joined.
@@ -157,7 +169,9 @@ class Walk:
 def read_varint(
     b: cython.p_uchar, p: cython.Py_ssize_t, e: cython.Py_ssize_t
 ) -> tuple[cython.Py_ssize_t, cython.ulonglong]:
-    """Position after the varint and its value; position -1 when it is cut off or longer than ten bytes."""
+    """Position after the varint and its value modulo 2^64, as the official parser; -1 when it is cut off or longer than
+    ten bytes.
+    """
     full: cython.ulonglong = 0xFFFFFFFFFFFFFFFF
     value: cython.ulonglong
     part: cython.ulonglong
@@ -172,8 +186,6 @@ def read_varint(
     while p < e and shift < 70:
         part = b[p]
         p += 1
-        if shift == 63 and part > 1:
-            return -1, 0
         value |= (part & 0x7F) << shift
         if part < 0x80:
             return p, value & full
@@ -207,7 +219,9 @@ def read_length(
 def skip_field(
     b: cython.p_uchar, p: cython.Py_ssize_t, e: cython.Py_ssize_t, tag: cython.ulonglong
 ) -> cython.Py_ssize_t:
-    """Position after the field whose tag has been read, -1 where there is no such field (groups, field number 0, cut off)."""
+    """Position after the field whose tag has been read, -1 where there is no such field (groups, field number 0, cut
+    off).
+    """
     length: cython.Py_ssize_t
     value: cython.ulonglong
     wire_type: cython.int = tag & 7
@@ -433,18 +447,14 @@ def find_key(
 @cython.cfunc
 @cython.nogil
 @cython.exceptval(check=False)
-def read_value(
-    walk: Walk, p: cython.Py_ssize_t, e: cython.Py_ssize_t, cell: cython.Py_ssize_t
-) -> cython.int:
-    """Write the AnyValue ``payload[p:e]`` into the two words at ``cell``. The last member of the oneof wins."""
+def read_value(walk: Walk, p: cython.Py_ssize_t, e: cython.Py_ssize_t, cell: cython.Py_ssize_t) -> cython.int:
+    """Merge the AnyValue ``payload[p:e]`` into the two words at ``cell``. The last member of the oneof wins."""
     b: cython.p_uchar = walk.payload
     tag: cython.ulonglong
     value: cython.ulonglong
     where: cython.ulonglong
     length: cython.Py_ssize_t
     number: cython.int
-    walk.words[cell] = 8
-    walk.words[cell + 1] = 0
     while p < e:
         p, tag = read_varint(b, p, e)
         if p < 0:
@@ -483,7 +493,12 @@ def read_value(
 @cython.nogil
 @cython.exceptval(check=False)
 def read_attribute(
-    program: Program, walk: Walk, message: cython.int, p: cython.Py_ssize_t, e: cython.Py_ssize_t, row: cython.Py_ssize_t
+    program: Program,
+    walk: Walk,
+    message: cython.int,
+    p: cython.Py_ssize_t,
+    e: cython.Py_ssize_t,
+    row: cython.Py_ssize_t,
 ) -> cython.int:
     """Write one KeyValue into its cell if its key is wanted; the first of equal keys wins."""
     b: cython.p_uchar = walk.payload
@@ -494,7 +509,8 @@ def read_attribute(
     length: cython.Py_ssize_t
     tag: cython.ulonglong
     word: cython.int
-    why: cython.int
+    begin: cython.Py_ssize_t = p
+    values: cython.int = 1
     # What encoders write: key, then value, both shorter than 128 bytes.
     if e - p >= 4 and b[p] == 0x0A and b[p + 1] < 0x80 and e - p - 4 >= b[p + 1]:
         key = p + 2
@@ -508,6 +524,7 @@ def read_attribute(
             key_length = 0
             value = -1
     if value < 0:
+        values = 0
         while p < e:
             p, tag = read_varint(b, p, e)
             if p < 0:
@@ -522,30 +539,53 @@ def read_attribute(
                 else:
                     value = p
                     value_end = p + length
+                    values += 1
                 p += length
             else:
                 p = skip_field(b, p, e, tag)
                 if p < 0:
                     return BAD_TAG
-    if value >= 0 and value < value_end and (b[value] == 0x2A or b[value] == 0x32):
-        why = depth_ok(b, value, value_end, walk.max_depth)
-        if why != OK:
-            return why
+    # A level takes at least four bytes, so that short values cannot be too deep. Other damage to a value that nobody
+    # reads is not our affair.
+    if value_end - value > 2 * walk.max_depth and depth_ok(b, value, value_end, walk.max_depth) == TOO_DEEP:
+        return TOO_DEEP
     word = find_key(program, message, b, key, key_length)
     if word < 0 or walk.words[row + word] != 0:
         return OK
+    walk.words[row + word] = 8
     if value < 0:
-        walk.words[row + word] = 8
         return OK
-    return read_value(walk, value, value_end, row + word)
+    if values == 1:
+        return read_value(walk, value, value_end, row + word)
+    return read_values(walk, begin, e, row + word)
 
 
 @cython.cfunc
 @cython.nogil
 @cython.exceptval(check=False)
-def new_row(
-    program: Program, walk: Walk, level: cython.int, parent: cython.Py_ssize_t
-) -> cython.Py_ssize_t:
+def read_values(walk: Walk, p: cython.Py_ssize_t, e: cython.Py_ssize_t, cell: cython.Py_ssize_t) -> cython.int:
+    """Merge every value of a KeyValue that has several, which no encoder writes. It has been walked before."""
+    b: cython.p_uchar = walk.payload
+    tag: cython.ulonglong
+    length: cython.Py_ssize_t
+    why: cython.int
+    while p < e:
+        p, tag = read_varint(b, p, e)
+        if tag == 0x12:
+            p, length = read_length(b, p, e)
+            why = read_value(walk, p, p + length, cell)
+            if why != OK:
+                return why
+            p += length
+        else:
+            p = skip_field(b, p, e, tag)
+    return OK
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def new_row(program: Program, walk: Walk, level: cython.int, parent: cython.Py_ssize_t) -> cython.Py_ssize_t:
     """Index of the first word of a new, empty row of ``level``; -1 where there is no room for it."""
     width: cython.Py_ssize_t = program.levels[level * 2 + 1]
     row: cython.Py_ssize_t
@@ -569,6 +609,18 @@ def new_row(
         walk.words[row + j] = 0
     walk.words[row] = parent
     return row
+
+
+@cython.cfunc
+@cython.inline
+@cython.nogil
+@cython.exceptval(check=False)
+def note_id_length(walk: Walk, row: cython.Py_ssize_t, defect: cython.int, fits: cython.bint) -> cython.void:
+    """Raise or clear the defect bit of an id: where it comes more than once, the last one counts."""
+    bit: cython.ulonglong = defect
+    walk.words[row + 2] |= bit
+    if fits:
+        walk.words[row + 2] ^= bit
 
 
 @cython.cfunc
@@ -635,6 +687,7 @@ def walk_message(
     word: cython.int
     argument: cython.int
     why: cython.int
+    low32: cython.ulonglong = 0xFFFFFFFF
     while p < e:
         begin = p
         tag = b[p]
@@ -676,21 +729,20 @@ def walk_message(
                 if why != OK:
                     return fail(walk, why, begin)
             elif op == OP_ID8:
+                value = 0
                 if length == 8:
-                    walk.words[row + word] = load64(b, p)
-                else:
-                    walk.words[row + word] = 0
-                    if length:
-                        walk.words[row + 2] |= cython.cast(cython.ulonglong, argument)
+                    value = load64(b, p)
+                walk.words[row + word] = value
+                note_id_length(walk, row, argument, length == 8 or length == 0)
             elif op == OP_ID16:
+                value = 0
+                where = 0
                 if length == 16:
-                    walk.words[row + word] = load64(b, p)
-                    walk.words[row + word + 1] = load64(b, p + 8)
-                else:
-                    walk.words[row + word] = 0
-                    walk.words[row + word + 1] = 0
-                    if length:
-                        walk.words[row + 2] |= cython.cast(cython.ulonglong, argument)
+                    value = load64(b, p)
+                    where = load64(b, p + 8)
+                walk.words[row + word] = value
+                walk.words[row + word + 1] = where
+                note_id_length(walk, row, argument, length == 16 or length == 0)
             elif op == OP_STRING or op == OP_BYTES:
                 if op == OP_STRING and not is_utf8(b, p, p + length):
                     return fail(walk, BAD_UTF8, p)
@@ -730,7 +782,7 @@ def walk_message(
             if p < 0:
                 return fail(walk, TRUNCATED, begin)
             if op == OP_VARINT:
-                walk.words[row + word] = value
+                walk.words[row + word] = value & low32 if argument else value
         elif wire_type == 1:
             if e - p < 8:
                 return fail(walk, TRUNCATED, begin)

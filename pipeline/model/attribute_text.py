@@ -14,7 +14,8 @@ from pipeline.model.records import Records, ValueType
 
 
 def double_text(value: float) -> str:
-    """A float as Go's encoding/json writes it: shortest digits, exponent below 1e-6 and from 1e21 on, no trailing ``.0``.
+    """A float as Go's encoding/json writes it: shortest digits, exponent below 1e-6 and from 1e21 on, no trailing
+    ``.0``.
 
     >>> [double_text(v) for v in (1.0, 0.5, 1e21, 1e-7, float("nan"), float("-inf"))]
     ['1', '0.5', '1e+21', '1e-07', 'NaN', '-Inf']
@@ -77,7 +78,9 @@ def _json_ready(value: Any) -> Any:
 
 
 def cell_value(records: Records, kind: int, word: int) -> Any:
-    """The plain value of an attribute cell (``Kind.ATTRIBUTE``). Damaged nested values, which the decoder skips, read as None."""
+    """The plain value of an attribute cell (``Kind.ATTRIBUTE``). Damaged nested values, which the decoder skips, read
+    as None.
+    """
     match kind:
         case ValueType.STRING:
             return records.slice(word).decode()

@@ -1,7 +1,8 @@
 """The columns of spans: what a processor can read, and under which name.
 
-A column name is a field of ``trace.proto`` (``name``, ``kind``, ``trace_id`` …), something derived from one (``duration_nano``), or an
-attribute in its scope with the key untouched: ``resource.service.name``, ``span.http.route``, ``scope.name``.
+A column name is a field of ``trace.proto`` (``name``, ``kind``, ``trace_id`` …), something derived from one
+(``duration_nano``), or an attribute in its scope with the key untouched: ``resource.service.name``,
+``span.http.route``, ``scope.name``.
 """
 
 from __future__ import annotations
@@ -64,4 +65,6 @@ ATTRIBUTE_PREFIXES = ("resource.", "span.", "scope.attributes.")
 
 def is_column(name: str) -> bool:
     """Whether a processor may ask for ``name``."""
-    return name in SPAN_COLUMNS or any(name.startswith(prefix) and len(name) > len(prefix) for prefix in ATTRIBUTE_PREFIXES)
+    return name in SPAN_COLUMNS or any(
+        name.startswith(prefix) and len(name) > len(prefix) for prefix in ATTRIBUTE_PREFIXES
+    )

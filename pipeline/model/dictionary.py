@@ -1,8 +1,8 @@
 # cython: boundscheck=False, wraparound=False, initializedcheck=False, cdivision=True
 """Dictionary encoding of one column of a batch: equal cells get equal codes.
 
-Cells are compared by their bytes, never by their hash alone. The hash is seeded per process, so that a sender cannot choose cells that
-collide. Cython in pure Python mode: runs compiled and uncompiled with the same results.
+Cells are compared by their bytes, never by their hash alone. The hash is seeded per process, so that a sender cannot
+choose cells that collide. Cython in pure Python mode: runs compiled and uncompiled with the same results.
 """
 
 import secrets
@@ -60,9 +60,7 @@ def hash_bytes(
 @cython.inline
 @cython.nogil
 @cython.exceptval(check=False)
-def same_bytes(
-    b: cython.p_uchar, p: cython.Py_ssize_t, q: cython.Py_ssize_t, n: cython.Py_ssize_t
-) -> cython.bint:
+def same_bytes(b: cython.p_uchar, p: cython.Py_ssize_t, q: cython.Py_ssize_t, n: cython.Py_ssize_t) -> cython.bint:
     i: cython.Py_ssize_t = 0
     while i < n and b[p + i] == b[q + i]:
         i += 1

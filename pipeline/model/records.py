@@ -5,9 +5,10 @@ One request becomes one array of words::
     words:  [ resource rows | scope rows | item rows ]        items: spans, log records, metrics
     a row:  [ parent row, range of the body, header, field, field, … ]
 
-Strings, bytes and nested messages stay where they are: their word is a *range*, ``offset << 32 | length`` into ``payload``. An attribute
-takes two words, its type and its value. Rows lie together because a decoder writes, and a kernel that builds keys reads, one span at a
-time; a column is a strided numpy view. Absent is 0 throughout: proto3 does not send zeros, so 0 and absent are the same on the wire.
+Strings, bytes and nested messages stay where they are: their word is a *range*, ``offset << 32 | length`` into
+``payload``. An attribute takes two words, its type and its value. Rows lie together because a decoder writes, and a
+kernel that builds keys reads, one span at a time; a column is a strided numpy view. Absent is 0 throughout: proto3 does
+not send zeros, so 0 and absent are the same on the wire.
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ PARENT, RANGE, HEADER = 0, 1, 2
 FIXED_WORDS = 3
 
 REPEATED = 0xFFFF_FFFF_FFFF_FFFF
-"""Value of a RAW word whose message came more than once: proto says such messages merge, so no single range holds it."""
+"""Value of a RAW word whose message came more than once: proto says such messages merge, so no single range holds
+it."""
 
 
 class Level(IntEnum):

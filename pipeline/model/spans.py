@@ -1,7 +1,8 @@
 """SpanBatch: the spans of one request as columns, and the bytes they came from.
 
-Nothing is copied until somebody reads it: ``where`` notes which rows remain, a column is gathered when asked for, and ``to_otlp`` hands
-back the original bytes. Batches are immutable; ``where`` and ``with_column`` return new ones that share what they can.
+Nothing is copied until somebody reads it: ``where`` notes which rows remain, a column is gathered when asked for, and
+``to_otlp`` hands back the original bytes. Batches are immutable; ``where`` and ``with_column`` return new ones that
+share what they can.
 """
 
 from __future__ import annotations
@@ -45,7 +46,9 @@ class SpanProjection(Protocol):
 
 
 class Label(NamedTuple):
-    """A label of a metric: its attribute key, the columns tried in order, and the value where none has one (None: no label)."""
+    """A label of a metric: its attribute key, the columns tried in order, and the value where none has one (None: no
+    label).
+    """
 
     name: str
     columns: tuple[str, ...]
@@ -103,7 +106,9 @@ class Column:
     __hash__ = None  # type: ignore[assignment]
 
     def isin(self, wanted: Sequence[str] | set[str] | frozenset[str]) -> Bools:
-        """bool[n]: cells whose string form is among ``wanted``. Absent cells never are. Cost: per distinct value, then one gather."""
+        """bool[n]: cells whose string form is among ``wanted``. Absent cells never are. Cost: per distinct value, then
+        one gather.
+        """
         if isinstance(wanted, str):
             raise TypeError(f"isin takes a collection of strings, not the string {wanted!r}")
         return self.test(lambda value: value in wanted)
@@ -111,7 +116,7 @@ class Column:
     def test(self, predicate: Any) -> Bools:
         """bool[n]: ``predicate(value)`` of each cell, called once per distinct value; False where absent."""
         hits = np.fromiter((bool(predicate(value)) for value in self.values), bool, len(self.values))
-        return np.append(hits, False)[self.codes]  # noqa: FBT003 - code -1 takes the last
+        return np.append(hits, False)[self.codes]  # code -1 takes the last
 
     def present(self) -> Bools:
         """bool[n]: cells that have a value."""
@@ -152,8 +157,8 @@ class Column:
 class Groups:
     """Spans grouped by labels: what instruments take.
 
-    ``ids`` and ``keys`` are local to the batch. Instruments do not use them: they resolve the labels in their own series table, once per
-    table, and remember the result in ``memo``.
+    ``ids`` and ``keys`` are local to the batch. Instruments do not use them: they resolve the labels in their own
+    series table, once per table, and remember the result in ``memo``.
     """
 
     __slots__ = ("__dict__", "labels", "memo", "spans")
@@ -236,7 +241,9 @@ class SpanBatch:
             KeyError: The column was not declared in ``reads``, or there is no such column.
         """
         if column not in self.projection.readable:
-            hint = "declare it in `reads`" if is_column(column) else "there is no such column (pipeline/model/columns.py)"
+            hint = (
+                "declare it in `reads`" if is_column(column) else "there is no such column (pipeline/model/columns.py)"
+            )
             raise KeyError(f"column {column!r} is not in this batch: {hint}")
         match column:
             case "duration_nano":
@@ -261,7 +268,9 @@ class SpanBatch:
         return self._dictionary(field)
 
     def words(self, field: Field) -> Words:
-        """uint64[n]: the first word of a field, for each span, also where the field stands in the resource or scope table."""
+        """uint64[n]: the first word of a field, for each span, also where the field stands in the resource or scope
+        table.
+        """
         column = self.records.column(field.level, field.word)
         if field.level == Level.ITEM:
             return column if self.rows is None else column[self.rows]
@@ -283,7 +292,9 @@ class SpanBatch:
         return self.records.column(Level.SCOPE, PARENT)[self.scope_rows].astype(np.int32)
 
     def resource_bytes(self, row: int) -> bytes:
-        """The encoded Resource of one row of the resource table. Messages that came in several parts are joined, which merges them."""
+        """The encoded Resource of one row of the resource table. Messages that came in several parts are joined, which
+        merges them.
+        """
         field = self.projection.field("resource")
         if field is not None:
             word = int(self.records.column(Level.RESOURCE, field.word)[row])
@@ -340,12 +351,16 @@ class SpanBatch:
         return _first_present(column, Column(np.zeros(len(self), np.int32), [one.default]))
 
     def iter(self) -> Iterator[Span]:
-        """Each span as an official protobuf message, decoded when reached: convenient, and some 30 times slower than columns."""
+        """Each span as an official protobuf message, decoded when reached: convenient, and some 30 times slower than
+        columns.
+        """
         for row in self.item_rows.tolist():
             yield Span.FromString(self.records.body(Level.ITEM, row))
 
     def to_otlp(self) -> bytes:
-        """An ``ExportTraceServiceRequest`` with these spans: the original bytes, under their resource and scope, plus added columns."""
+        """An ``ExportTraceServiceRequest`` with these spans: the original bytes, under their resource and scope, plus
+        added columns.
+        """
         return self.projection.encode(self)
 
     def to_arrow(self) -> pyarrow.Table:
@@ -404,9 +419,7 @@ class SpanBatch:
         first = records.first[field.level] + field.word
         codes, examples = np.empty((2, n), np.int32)
         slots = np.zeros(1 << (2 * n - 1).bit_length(), np.int32)
-        distinct = dictionary.encode(
-            records.payload, records.words, first, width, rows, typed, slots, codes, examples
-        )
+        distinct = dictionary.encode(records.payload, records.words, first, width, rows, typed, slots, codes, examples)
         where = (first + examples[:distinct].astype(np.int64) * width).tolist()
         if not typed:
             return Column(codes, [records.slice(int(records.words[at])).decode(errors="replace") for at in where])
@@ -440,7 +453,12 @@ class SpanBatch:
                 written |= other.written
                 replaced = (replaced & ~other.written) | other.replaced
         others = tuple(other for other in self.added if other.field != field)
-        return SpanBatch(changed, self.projection, self.rows, (*others, Addition(field, name.removeprefix("span."), written, replaced)))
+        return SpanBatch(
+            changed,
+            self.projection,
+            self.rows,
+            (*others, Addition(field, name.removeprefix("span."), written, replaced)),
+        )
 
 
 def _encode_cell(value: Any, appended: bytearray, base: int) -> tuple[int, int]:

@@ -1,0 +1,1 @@
+"""Hostile bytes against the native modules: ``python -m tests.fuzz``."""

@@ -1,6 +1,8 @@
-"""Run the fuzz target for a while: with atheris (coverage-guided) where it is installed, else on seeded mutations of the corpus.
+"""Run the fuzz target for a while: with atheris (coverage-guided) where it is installed, else on seeded mutations of
+the corpus.
 
-An input that fails is written to ``crash-<hash>.bin`` in the current folder and named; put it into ``tests/fuzz/corpus`` with the fix.
+An input that fails is written to ``crash-<hash>.bin`` in the current folder and named; put it into
+``tests/fuzz/corpus`` with the fix.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """One fuzz target: the way of a span through every native module that reads what senders wrote.
 
-Whatever the bytes, the request is decoded or refused with one of the two documented errors; everything that was decoded can be read,
-selected, grouped and written out again; and what is written out decodes to the same spans.
+Whatever the bytes, the request is decoded or refused with one of the two documented errors; everything that was decoded
+can be read, selected, grouped and written out again; and what is written out decodes to the same spans.
 """
 
 from __future__ import annotations
@@ -18,6 +18,10 @@ SLOW = ("events", "links")
 COLUMNS = (*(name for name in SPAN_COLUMNS if name not in SLOW), *ATTRIBUTES)
 PROJECTION = TracesProjection(COLUMNS, Limits(max_items=2_000, max_children=5_000))
 LABELS = (
+    Label("service", ("resource.service.name",), "unknown"),
+    Label("route", ("span.http.route", "span.n")),
+    "kind",
+)
     Label("service", ("resource.service.name",), "unknown"),
     Label("route", ("span.http.route", "span.n")),
     "kind",

@@ -5,3 +5,14 @@ and counts what it sent, ``truth`` is that count, ``scrape`` reads ``/metrics`` 
 turn scrapes into a table, and ``command`` ties them together. Nothing here looks into the engine: what the demo shows
 is what a user would get.
 """
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run ``weir demo`` with its command line; return the exit status."""
+    from pipeline.demo.command import main as run
+
+    return run(arguments)

@@ -7,11 +7,13 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 SpanKey = tuple[str, str, str, str]
 """Service, span name, kind (``SPAN_KIND_…``), status (``STATUS_CODE_…``)."""
 EdgeKey = tuple[str, str, str]
 """Client, server, connection type."""
+Key = TypeVar("Key", bound=tuple[str, ...])
 
 
 @dataclass
@@ -57,7 +59,7 @@ class Truth:
         )
 
 
-def differences(what: str, sent: Mapping[tuple[str, ...], int], shown: Mapping[tuple[str, ...], float]) -> list[str]:
+def differences(what: str, sent: Mapping[Key, int], shown: Mapping[Key, float]) -> list[str]:
     """Return one sentence per key whose count on ``/metrics`` is not what was sent. Absent and 0 are the same."""
     return [
         f"{what} {' | '.join(key)}: sent {sent.get(key, 0)}, /metrics shows {shown.get(key, 0):g}"

@@ -12,7 +12,8 @@ from __future__ import annotations
 import hmac
 from typing import Any
 
-from pydantic import GetCoreSchemaHandler
+from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler, SerializationInfo
+from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
 REDACTED = "[REDACTED]"
@@ -48,6 +49,19 @@ class Secret:
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        text = core_schema.no_info_before_validator_function(_text, core_schema.str_schema())
         return core_schema.no_info_after_validator_function(
-            cls, core_schema.str_schema(), serialization=core_schema.plain_serializer_function_ser_schema(str)
+            cls, text, serialization=core_schema.plain_serializer_function_ser_schema(_show, info_arg=True)
         )
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        return {"type": "string", "format": "secret"}
+
+
+def _text(value: Any) -> Any:
+    return value.reveal() if isinstance(value, Secret) else value
+
+
+def _show(secret: Secret, info: SerializationInfo) -> str:
+    return secret.reveal() if isinstance(info.context, dict) and info.context.get("reveal") else REDACTED

@@ -40,7 +40,7 @@ class Exposition:
         self._provider = MeterProvider([reader], resource=Resource(dict(resource)), shutdown_on_exit=False)
         self._meter = self._provider.get_meter(SCOPE, __version__)
         host = f"[{config.host}]" if ":" in config.host else config.host
-        self._server = HttpServer(f"{host}:{config.port}", self._answer, max_body_bytes=0)
+        self._server = HttpServer(f"{host}:{config.port}", self._answer, max_body_bytes=0, name="own-metrics")
 
     def start(self) -> None:
         """Bind and serve. Raises ``OSError`` or ``ConfigError`` when the port is taken."""
@@ -65,11 +65,10 @@ class Exposition:
 
     def _answer(self, request: Request) -> Response:
         if request.path not in PATHS:
-            return Response(404, b"not found\n", "text/plain", {})
+            return Response(404, b"not found\n")
         if request.method not in {"GET", "HEAD"}:
-            return Response(405, b"method not allowed\n", "text/plain", {"allow": "GET, HEAD"})
-        body, content_type = self.render(request.headers.get("accept", ""))
-        return Response(200, b"" if request.method == "HEAD" else body, content_type, {})
+            return Response(405, b"method not allowed\n", headers={"allow": "GET, HEAD"})
+        return Response(200, *self.render(request.headers.get("accept", "")))
 
     def _add_new_instruments(self) -> None:
         for family in self._metrics.families():

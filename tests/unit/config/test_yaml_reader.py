@@ -21,7 +21,12 @@ def line_of(node: Node, *path: str | int) -> int:
 
 def test_every_value_knows_the_line_of_its_key() -> None:
     node = read_yaml("a:\n  b: 1\n  c:\n    - x\n    - y\n", "x.yaml")
-    assert [line_of(node, "a"), line_of(node, "a", "b"), line_of(node, "a", "c"), line_of(node, "a", "c", 1)] == [1, 2, 3, 5]
+    assert [line_of(node, "a"), line_of(node, "a", "b"), line_of(node, "a", "c"), line_of(node, "a", "c", 1)] == [
+        1,
+        2,
+        3,
+        5,
+    ]
     assert node.plain() == {"a": {"b": 1, "c": ["x", "y"]}}
 
 
@@ -74,7 +79,11 @@ def test_all_duplicate_keys_are_told_with_both_lines() -> None:
 
 def test_aliases_and_merge_keys_are_expanded() -> None:
     text = "base: &b {x: 1, y: 2}\ncopy: *b\nmore:\n  <<: *b\n  y: 3\n"
-    assert read_yaml(text, "x").plain() == {"base": {"x": 1, "y": 2}, "copy": {"x": 1, "y": 2}, "more": {"x": 1, "y": 3}}
+    assert read_yaml(text, "x").plain() == {
+        "base": {"x": 1, "y": 2},
+        "copy": {"x": 1, "y": 2},
+        "more": {"x": 1, "y": 3},
+    }
 
 
 def test_a_billion_laughs_end_at_the_bound() -> None:

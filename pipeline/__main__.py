@@ -1,0 +1,5 @@
+"""``python -m pipeline`` is ``weir``."""
+
+from pipeline.cli import main
+
+main()

@@ -1,0 +1,213 @@
+"""The command ``weir``.
+
+``weir run`` is the default: ``weir --config x.yaml`` runs too, as otelcol does. Exit status: 0 after a clean stop, 1
+when the configuration is wrong or the start fails, 2 for a wrong command line. Imports are inside the commands, because
+``weir --version`` should not wait for numpy.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+
+from pipeline import __version__
+from pipeline.errors import ConfigError, WeirError
+
+if TYPE_CHECKING:
+    from pipeline.config.check import Checked
+    from pipeline.config.document import Document
+
+app = typer.Typer(
+    help="An OpenTelemetry pipeline processor: RED metrics and the service graph from OTLP spans.",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Config = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--config",
+        metavar="URI",
+        help="Configuration: a path, file:path, env:NAME or yaml:text. Repeatable; later ones override earlier ones.",
+    ),
+]
+Set = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set", metavar="KEY=VALUE", help="Override one value, for example a.b.c=1. Repeatable, applied last."
+    ),
+]
+Drain = Annotated[
+    float, typer.Option("--drain-timeout", metavar="SECONDS", help="How long to finish requests under way on SIGTERM.")
+]
+
+
+@app.callback(invoke_without_command=True)
+def root(
+    context: typer.Context,
+    config: Config = None,
+    overrides: Set = None,
+    drain_timeout: Drain = 20.0,
+    version: Annotated[bool, typer.Option("--version", "-v", help="Print the version.")] = False,
+) -> None:
+    """Run the pipelines of a configuration."""
+    if version:
+        typer.echo(f"weir version {__version__}")
+    elif context.invoked_subcommand is None:
+        if not config and not overrides:
+            typer.echo(context.get_help())
+            raise typer.Exit(1)
+        _run(config, overrides, drain_timeout)
+    elif config or overrides:
+        context.obj = (config, overrides)
+
+
+@app.command()
+def run(context: typer.Context, config: Config = None, overrides: Set = None, drain_timeout: Drain = 20.0) -> None:
+    """Run until SIGTERM or SIGINT."""
+    _run(*_sources(context, config, overrides), drain_timeout)
+
+
+@app.command()
+def validate(context: typer.Context, config: Config = None, overrides: Set = None) -> None:
+    """Check a configuration and print every mistake."""
+    checked = _checked(*_sources(context, config, overrides))
+    with _reported():
+        from pipeline.service.clock import SystemClock
+        from pipeline.service.graph import build_graph
+        from pipeline.telemetry import OwnMetrics
+
+        build_graph(checked, SystemClock(), OwnMetrics(), {})
+    for warning in checked.warnings:
+        typer.echo(f"warning: {warning}", err=True)
+
+
+@app.command("print-config")
+def print_config(
+    context: typer.Context,
+    config: Config = None,
+    overrides: Set = None,
+    output: Annotated[str, typer.Option("--format", help="yaml or json.")] = "yaml",
+    mode: Annotated[str, typer.Option("--mode", help="redacted or unredacted.")] = "redacted",
+    check: Annotated[bool, typer.Option("--validate/--no-validate", help="Stop at mistakes.")] = True,
+) -> None:
+    """Print the configuration after merging and expanding, with secrets redacted."""
+    if output not in {"yaml", "json"} or mode not in {"redacted", "unredacted"}:
+        raise typer.BadParameter("--format is yaml or json, --mode is redacted or unredacted")
+    uris, values = _sources(context, config, overrides)
+    with _reported():
+        from pipeline.config.printing import effective, redact
+
+        document = _document(uris, values)
+        reveal = mode == "unredacted"
+        shown: Any = effective(_check(document), reveal=reveal) if check else document.root.plain()
+        if not reveal:
+            shown = redact(shown)
+    if output == "json":
+        typer.echo(json.dumps(shown, indent=2))
+    else:
+        import yaml
+
+        typer.echo(yaml.safe_dump(shown, sort_keys=False, allow_unicode=True), nl=False)
+
+
+components_app = typer.Typer(help="What can be used in a configuration.", invoke_without_command=True)
+app.add_typer(components_app, name="components")
+
+
+@components_app.callback()
+def components(context: typer.Context) -> None:
+    """List all components, with the signals they handle and the package they come from."""
+    if context.invoked_subcommand is None:
+        from pipeline.config.printing import list_components
+        from pipeline.service.registry import Registry
+
+        with _reported():
+            typer.echo(list_components(Registry()), nl=False)
+
+
+@components_app.command()
+def show(name: str) -> None:
+    """Show the configuration of a component: keys, types, defaults and meaning."""
+    from pipeline.config.printing import show_component
+    from pipeline.service.registry import Registry
+
+    with _reported():
+        typer.echo(show_component(Registry(), name), nl=False)
+
+
+@app.command(
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []},
+    add_help_option=False,
+)
+def demo(context: typer.Context) -> None:
+    """Run the pipeline on simulated services and watch it in the terminal."""
+    from pipeline.demo.command import main as run_demo
+
+    raise typer.Exit(run_demo(context.args))
+
+
+def main() -> None:
+    """Entry point of the command."""
+    app(prog_name="weir")
+
+
+class _reported:  # noqa: N801 - reads as a word where it is used
+    """Turns Weir's own errors into messages and exit status 1."""
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: object) -> None:
+        if isinstance(error, WeirError):
+            _fail(error)
+
+
+def _fail(error: WeirError) -> NoReturn:
+    problems = error.problems if isinstance(error, ConfigError) else [str(error)]
+    heading = "the configuration cannot be used" if isinstance(error, ConfigError) else "cannot start"
+    print(f"weir: {heading}:", file=sys.stderr)  # noqa: T201 - the answer of a command
+    for problem in problems:
+        print(f"  {problem}", file=sys.stderr)  # noqa: T201
+    raise SystemExit(1)
+
+
+def _sources(
+    context: typer.Context, config: list[str] | None, overrides: list[str] | None
+) -> tuple[list[str], list[str]]:
+    """Options may stand before or behind the name of the command."""
+    before: tuple[list[str] | None, list[str] | None] = context.obj or (None, None)
+    return [*(before[0] or []), *(config or [])], [*(before[1] or []), *(overrides or [])]
+
+
+def _document(uris: list[str], overrides: list[str]) -> Document:
+    from pipeline.config.load import load_document
+
+    return load_document(uris, overrides)
+
+
+def _check(document: Document) -> Checked:
+    from pipeline.config.check import check
+    from pipeline.service.registry import Registry
+
+    return check(document, Registry())
+
+
+def _checked(uris: list[str], overrides: list[str]) -> Checked:
+    with _reported():
+        return _check(_document(uris, overrides))
+    raise AssertionError("_reported exits")
+
+
+def _run(config: list[str] | None, overrides: list[str] | None, drain_timeout: float) -> None:
+    uris = config or []
+    checked = _checked(uris, overrides or [])
+    with _reported():
+        from pipeline.service.runner import run as run_service
+
+        raise SystemExit(run_service(checked, uris, drain_timeout))

@@ -1,0 +1,214 @@
+"""What the command line shows of configurations and components."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import itertools
+import re
+import textwrap
+from collections.abc import Iterator, Sequence
+from typing import Any, Protocol
+
+import yaml
+from pydantic import BaseModel
+
+from pipeline.api import Component
+from pipeline.config.check import Catalog, Checked, signals_of
+from pipeline.config.document import SECTIONS
+from pipeline.config.report import suggestion
+from pipeline.config.secrets import REDACTED
+from pipeline.errors import ConfigError
+
+_SENSITIVE = re.compile(
+    r"pass(word|phrase|wd)?$|token|secret|authorization|cookie|credential|api[-_.]?key|private[-_.]?key|key_pem|hmac_key",
+    re.IGNORECASE,
+)
+_USERINFO = re.compile(r"(?<=://)[^/@\s]+@")
+
+
+class ComponentCatalog(Catalog, Protocol):
+    """A catalog that knows where its components come from."""
+
+    def origin(self, kind: str, type_name: str) -> str:
+        """Distribution and version."""
+
+
+def effective(checked: Checked, *, reveal: bool = False) -> dict[str, Any]:
+    """The whole configuration as it is used, defaults included; ``Secret`` values only with ``reveal``."""
+    shown: dict[str, Any] = checked.document.root.plain()
+    for (kind, component_id), component in checked.components.items():
+        shown[kind][component_id] = component.config.model_dump(
+            mode="json", by_alias=True, context={"reveal": reveal}
+        )
+    shown.setdefault("service", {})["telemetry"] = checked.telemetry.model_dump(mode="json")
+    return shown
+
+
+def redact(value: Any, key: str = "") -> Any:
+    """``value`` without what sits under a name like ``token`` or ``password``, or before the ``@`` of a URL."""
+    if isinstance(value, dict):
+        return {name: redact(child, str(name)) for name, child in value.items()}
+    if isinstance(value, list):
+        return [redact(child, key) for child in value]
+    if value is None or isinstance(value, bool):
+        return value
+    if _SENSITIVE.search(key) and not key.endswith(("_file", "_interval", "_timeout")):
+        return REDACTED
+    return _USERINFO.sub(f"{REDACTED}@", value) if isinstance(value, str) else value
+
+
+def list_components(catalog: ComponentCatalog) -> str:
+    """All components as YAML, one entry each; a component that cannot be imported says why."""
+    listed: dict[str, list[dict[str, Any]]] = {}
+    for kind in SECTIONS:
+        for type_name in catalog.types(kind):
+            entry: dict[str, Any] = {"name": type_name, "module": catalog.origin(kind, type_name)}
+            try:
+                cls = catalog.load(kind, type_name)
+            except ConfigError as error:
+                entry["error"] = str(error)
+            else:
+                if kind == "connectors" and not getattr(cls, "emits_metrics", False):
+                    continue
+                signals = signals_of(cls)
+                if kind == "connectors":
+                    entry["signals"] = [f"{signal} to metrics" for signal in signals]
+                elif signals:
+                    entry["signals"] = list(signals)
+            listed.setdefault(kind, []).append(entry)
+    return yaml.safe_dump(listed, sort_keys=False)
+
+
+def show_component(catalog: ComponentCatalog, name: str) -> str:
+    """Configuration of all components of a type, as YAML with comments that can be pasted.
+
+    Raises:
+        ConfigError: There is none; names the nearest.
+    """
+    kinds = [kind for kind in SECTIONS if name in catalog.types(kind)]
+    if not kinds:
+        known = [known for kind in SECTIONS for known in catalog.types(kind)]
+        raise ConfigError([f'there is no component of type "{name}"{suggestion(name, known)}'])
+    parts = []
+    for kind in kinds:
+        cls = catalog.load(kind, name)
+        if kind == "processors" and "connectors" in kinds and getattr(cls, "emits_metrics", False):
+            continue  # shown as a connector, with a word on the other use
+        if kind == "connectors" and not getattr(cls, "emits_metrics", False):
+            continue
+        parts.append(_show(kind, name, cls, catalog.origin(kind, name)))
+    return "\n".join(parts)
+
+
+def _show(kind: str, name: str, cls: type[Component], origin: str) -> str:
+    summary = (inspect.getdoc(cls) or "").split("\n\n")[0].replace("\n", " ")
+    lines = [f"# {kind[:-1]} {name} ({origin})"]
+    lines += textwrap.wrap(summary, 100, initial_indent="# ", subsequent_indent="# ")
+    signals = signals_of(cls)
+    if kind == "connectors":
+        lines.append(f"# takes {' and '.join(signals)}, emits metrics; may be listed under processors instead")
+    elif signals:
+        lines.append(f"# signals: {', '.join(signals)}")
+    if kind == "processors" and "error_mode" not in cls.Config.model_fields:
+        lines.append("# error_mode: ignore | propagate is accepted by every processor")
+    lines += [f"{kind}:", f"  {name}:"]
+    schema = cls.Config.model_json_schema()
+    body = list(_keys(schema, schema.get("$defs", {}), cls.Config, "    ", frozenset()))
+    lines += body or ["    {}  # no keys"]
+    for example in schema.get("examples", []):
+        lines += ["# for example:", *(f"#   {line}" for line in yaml.safe_dump(example, sort_keys=False).splitlines())]
+    return "\n".join(lines) + "\n"
+
+
+def _keys(
+    schema: dict[str, Any],
+    definitions: dict[str, Any],
+    model: type[BaseModel] | None,
+    indent: str,
+    seen: frozenset[str],
+) -> Iterator[str]:
+    """One line per key: value by default, type, meaning; models inside are shown below their key."""
+    required = schema.get("required", [])
+    meanings = _meanings(model) if model is not None else {}
+    for key, field in schema.get("properties", {}).items():
+        inner_name, inner = _model_of(field, definitions)
+        comment = "; ".join(part for part in ("required" if key in required else "", _type(field, definitions)) if part)
+        meaning = meanings.get(key, field.get("description", ""))
+        if meaning:
+            yield from textwrap.wrap(meaning, 100, initial_indent=f"{indent}# ", subsequent_indent=f"{indent}# ")
+        default = field.get("default")
+        if inner is not None and inner_name not in seen and not _is_list(field):
+            absent = default is None and key not in required
+            yield f"{indent}{'# ' if absent else ''}{key}:" + ("  # off unless given; with:" if absent else "")
+            below = f"{indent}{'# ' if absent else ''}  "
+            yield from _keys(inner, definitions, None, below, seen | {inner_name})
+        elif key in required:
+            yield f"{indent}{key}:  # {comment}"
+        else:
+            value = yaml.safe_dump(default, default_flow_style=True, width=10_000).removesuffix("...\n").strip()
+            yield f"{indent}{key}: {value}  # {comment}"
+            if inner is not None and inner_name not in seen and _is_list(field):
+                yield f"{indent}#   each entry:"
+                yield from _keys(inner, definitions, None, f"{indent}#     ", seen | {inner_name})
+
+
+def _model_of(field: dict[str, Any], definitions: dict[str, Any]) -> tuple[str, dict[str, Any] | None]:
+    """The one model that a field holds, directly, optionally or in a list."""
+    options = [field, *field.get("anyOf", []), *field.get("allOf", [])]
+    options += [option["items"] for option in list(options) if isinstance(option.get("items"), dict)]
+    for option in list(options):
+        options += option.get("anyOf", [])
+    for option in options:
+        name = option.get("$ref", "").rpartition("/")[2]
+        if name and definitions.get(name, {}).get("properties"):
+            return name, definitions[name]
+    return "", None
+
+
+def _is_list(field: dict[str, Any]) -> bool:
+    return any(option.get("type") == "array" for option in (field, *field.get("anyOf", [])))
+
+
+def _type(field: dict[str, Any], definitions: dict[str, Any]) -> str:
+    if "$ref" in field:
+        return _type(definitions.get(field["$ref"].rpartition("/")[2], {}), definitions)
+    if "enum" in field or "const" in field:
+        return " | ".join(str(value) for value in field.get("enum", [field.get("const")]))
+    if "anyOf" in field:
+        return " or ".join(dict.fromkeys(text for option in field["anyOf"] if (text := _type(option, definitions))))
+    kind = field.get("format") or field.get("type", "")
+    if kind == "array":
+        item = _type(field.get("items", {}), definitions) if isinstance(field.get("items"), dict) else ""
+        return f"list of {item}".removesuffix(" of ")
+    if kind == "null":
+        return ""
+    bounds = [
+        f"{sign} {field[name]:g}"
+        for name, sign in (("minimum", "≥"), ("exclusiveMinimum", ">"), ("maximum", "≤"), ("exclusiveMaximum", "<"))
+        if name in field and kind != "duration"
+    ]
+    return " ".join([{"object": "map"}.get(kind, kind), *bounds])
+
+
+def _meanings(model: type[BaseModel]) -> dict[str, str]:
+    """What the source says about each key: the ``Attributes:`` of the docstring, or the string below the field."""
+    found: dict[str, str] = {}
+    section = re.search(r"^Attributes:\n((?:[ ]+.*\n?|\n)+)", inspect.getdoc(model) or "", re.MULTILINE)
+    if section:
+        for key, text in re.findall(r"^    (\w+): ((?:.*\n?)(?:^     .*\n?)*)", section[1], re.MULTILINE):
+            found[key] = " ".join(text.split())
+    try:
+        body: Sequence[ast.stmt] = ast.parse(textwrap.dedent(inspect.getsource(model))).body[0].body  # type: ignore[attr-defined]  # a class statement
+    except (OSError, TypeError, SyntaxError):
+        return found
+    for statement, following in itertools.pairwise(body):
+        if (
+            isinstance(statement, ast.AnnAssign)
+            and isinstance(statement.target, ast.Name)
+            and isinstance(following, ast.Expr)
+            and isinstance(following.value, ast.Constant)
+            and isinstance(following.value.value, str)
+        ):
+            found[statement.target.id] = " ".join(following.value.value.split())
+    return found

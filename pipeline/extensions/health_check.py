@@ -1,0 +1,103 @@
+"""Health over HTTP: the Collector's ``health_check`` page, and ``/live`` and ``/ready`` for Kubernetes probes.
+
+- ``path`` (``/``): 200 once everything has started, 503 before and while stopping; the Collector's JSON.
+- ``/ready``: the same answer; take this process out of the load balancer while it says 503.
+- ``/live``: 503 only when the engine has made no round for a minute; restart the process then.
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+from typing import Any
+
+from pydantic import field_validator
+
+from pipeline.api import ComponentConfig, Extension, Host, Settings
+from pipeline.config.durations import format_duration
+from pipeline.endpoint import Endpoint
+from pipeline.http_server import HttpServer, Request, Response
+
+UP = "Server available"
+DOWN = "Server not available"
+NEVER = "0001-01-01T00:00:00Z"
+"""What the Collector writes for "not up": Go's zero time."""
+
+
+class ResponseBody(ComponentConfig):
+    """Fixed texts instead of the JSON."""
+
+    healthy: str = ""
+    unhealthy: str = ""
+
+
+class HealthCheckConfig(ComponentConfig):
+    """Keys and defaults of the Collector's ``healthcheckextension``."""
+
+    endpoint: Endpoint = "localhost:13133"
+    path: str = "/"
+    response_body: ResponseBody | None = None
+
+    @field_validator("path")
+    @classmethod
+    def _absolute(cls, value: str) -> str:
+        if not value.startswith("/"):
+            raise ValueError("must begin with /")
+        return value
+
+
+class HealthCheck(Extension):
+    """Answers probes."""
+
+    Config = HealthCheckConfig
+
+    def __init__(self, config: HealthCheckConfig, settings: Settings) -> None:
+        self._config = config
+        self._clock = settings.clock
+        self._logger = settings.telemetry.logger
+        self._host: Host | None = None
+        self._server: HttpServer | None = None
+
+    def start(self, host: Host) -> None:
+        """Bind; from now on probes are answered, with 503 until the rest has started."""
+        self._host = host
+        self._server = HttpServer(self._config.endpoint, self.answer, max_body_bytes=0, name="health")
+        self._server.start()
+        self._logger.info("listening", endpoint="{}:{}".format(*self._server.address))
+
+    def shutdown(self) -> None:
+        """Stop answering."""
+        if self._server is not None:
+            self._server.stop(1.0)
+            self._server = None
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Host and port in use; only between start and shutdown."""
+        if self._server is None:
+            raise RuntimeError("not started")
+        return self._server.address
+
+    def answer(self, request: Request) -> Response:
+        """The answer to one probe."""
+        if request.path not in {self._config.path, "/live", "/ready"}:
+            return Response(404, b"not found\n")
+        if request.method not in {"GET", "HEAD"}:
+            return Response(405, b"method not allowed\n", headers={"allow": "GET, HEAD"})
+        status = dict(self._host.status()) if self._host is not None else {"ready": False, "live": True}
+        healthy = bool(status["live"] if request.path == "/live" else status["ready"])
+        return Response(200 if healthy else 503, *self._body(healthy, status))
+
+    def _body(self, healthy: bool, status: dict[str, Any]) -> tuple[bytes, str]:
+        fixed = self._config.response_body
+        text = (fixed.healthy if healthy else fixed.unhealthy) if fixed is not None else ""
+        if text:
+            return text.encode(), "text/plain"
+        since, uptime = NEVER, ""
+        if healthy and status.get("started_unix_nano"):
+            started = status["started_unix_nano"]
+            moment = datetime.datetime.fromtimestamp(started / 1e9, datetime.UTC)
+            since = moment.isoformat().replace("+00:00", "Z")
+            uptime = format_duration(max(0, self._clock.unix_nano() - started) / 1e9)
+        answer = {"status": UP if healthy else DOWN, "upSince": since, "uptime": uptime}
+        return json.dumps(answer).encode(), "application/json"

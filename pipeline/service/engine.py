@@ -1,0 +1,253 @@
+"""The running pipelines: start, tick, flush, collect, drain, stop.
+
+One lock orders everything that touches a processor: batches (in the receivers' threads), ticks and flushes (in the
+engine's one thread), snapshots of the metrics (in the thread of whoever scrapes). Order of life:
+
+    extensions → exporters → processors → ticking → receivers        start
+    receivers → last tick → last flush → processors → exporters → extensions        stop
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+from pipeline.api import Clock, MetricBatch
+from pipeline.codec.otlp_traces import Limits, TracesProjection
+from pipeline.config.check import Checked
+from pipeline.errors import ConfigError, PermanentError, RetryableError
+from pipeline.service.graph import Graph, MetricsPipeline, Source, build_graph
+from pipeline.service.intake import SignalIntake
+from pipeline.service.schedule import Schedule
+from pipeline.telemetry import ComponentTelemetry, OwnMetrics
+from pipeline.telemetry.edges import log_fault
+from pipeline.telemetry.process import observe_process
+
+EXPIRY_INTERVAL_S = 1.0
+LIVE_WITHIN_NANO = 60_000_000_000
+"""Liveness: the engine's thread has made a round within this time. Longer than any pause that is not a fault."""
+
+
+class Engine:
+    """A configuration, running. Implements ``pipeline.api.Host``.
+
+    Args:
+        checked: The configuration.
+        clock: Time, for the engine and all components.
+        resource: Attributes of this process, given to components and to own metrics.
+    Raises:
+        ConfigError: A component refuses its configuration.
+    """
+
+    def __init__(self, checked: Checked, clock: Clock, resource: Mapping[str, str] | None = None) -> None:
+        self.clock = clock
+        self.metrics = OwnMetrics()
+        self.resource = dict(resource or {})
+        self.telemetry = ComponentTelemetry("service", "weir", clock, self.metrics)
+        self.graph: Graph = build_graph(checked, clock, self.metrics, self.resource)
+        self.schedule = Schedule(clock)
+        self._telemetry_config = checked.telemetry
+        self._lock = threading.Lock()
+        self._intakes: list[SignalIntake] = []
+        self._stopping = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._pages: list[Any] = []
+        self._started_unix_nano = 0
+        self._ready = False
+        self._status: dict[str, str] = {}
+
+    # Life
+
+    def start(self) -> None:
+        """Start everything; on return Weir accepts data.
+
+        Raises:
+            ConfigError: A component cannot start, for example because its port is taken. What had started is stopped.
+        """
+        self._started_unix_nano = self.clock.unix_nano()
+        try:
+            observe_process(self.metrics, self.clock)
+            self._start_pages()
+            for extension_id, extension in self.graph.extensions.items():
+                self._starting("extensions", extension_id, partial(extension.start, self))
+            for exporter_id, exporter in self.graph.exporters.items():
+                self._starting("exporters", exporter_id, partial(exporter.start, partial(self.collect, exporter_id)))
+            for (kind, processor_id), processor in self.graph.processors.items():
+                self._starting(kind, processor_id, processor.start)
+            self._plan()
+            self._thread = threading.Thread(target=self._run, name="weir-engine", daemon=True)
+            self._thread.start()
+            for receiver_id, receiver in self.graph.receivers.items():
+                intakes = self._intakes_of(receiver_id)
+                self._starting("receivers", receiver_id, partial(receiver.start, intakes))
+        except BaseException:
+            self.stop(0.0)
+            raise
+        self._ready = True
+
+    def stop(self, drain_s: float) -> None:
+        """Stop accepting, finish what is under way, tick and flush a last time, shut everything down. Works twice.
+
+        Args:
+            drain_s: How long receivers may take to finish requests under way.
+        """
+        self._ready = False
+        for receiver_id, receiver in self.graph.receivers.items():
+            self._stopping_step("receivers", receiver_id, partial(receiver.drain, drain_s))
+        for intake in self._intakes:
+            intake.close()
+        for receiver_id, receiver in self.graph.receivers.items():
+            self._stopping_step("receivers", receiver_id, receiver.shutdown)
+        self._stopping.set()
+        if self._thread is not None:
+            self._thread.join(timeout=drain_s + 5.0)
+            self._thread = None
+            self._tick_all()
+            for source in self.graph.sources():
+                self._flush(source)
+        for (kind, processor_id), processor in self.graph.processors.items():
+            self._stopping_step(kind, processor_id, processor.shutdown)
+        for kind, components in (("exporters", self.graph.exporters), ("extensions", self.graph.extensions)):
+            for component_id, component in components.items():
+                self._stopping_step(kind, component_id, component.shutdown)
+        for page in self._pages:
+            page.stop()
+        self._pages = []
+
+    def status(self) -> Mapping[str, Any]:
+        """See ``pipeline.api.Host``."""
+        since = self.clock.monotonic_nano() - self.schedule.last_run_nano
+        return {
+            "ready": self._ready,
+            "live": self._thread is None or (self._thread.is_alive() and since < LIVE_WITHIN_NANO),
+            "started_unix_nano": self._started_unix_nano,
+            "components": {component: {"status": status} for component, status in self._status.items()},
+        }
+
+    def collect(self, exporter_id: str) -> Sequence[MetricBatch]:
+        """What reaches a pulling exporter, as of now. The lock is held while arrays are copied, not while rendering."""
+        batches = []
+        with self._lock:
+            now = self.clock.unix_nano()
+            for pipeline in self.graph.metrics_pipelines:
+                if exporter_id in pipeline.pulled_by:
+                    batches += self._collected(pipeline, pipeline.sources, now)
+        return batches
+
+    @property
+    def own_metrics_addresses(self) -> list[tuple[str, int]]:
+        """Where own metrics are served."""
+        return [page.address for page in self._pages]
+
+    # Work
+
+    def _plan(self) -> None:
+        for (kind, processor_id), processor in self.graph.processors.items():
+            if processor.tick_interval_s is not None:
+                self.schedule.every(processor.tick_interval_s, partial(self._tick, (kind, processor_id)))
+        if self.graph.meters:
+            self.schedule.every(EXPIRY_INTERVAL_S, self._expire)
+        for source in self.graph.sources():
+            if any(source in pipeline.sources and pipeline.consume for pipeline in self.graph.metrics_pipelines):
+                self.schedule.every(source.processor.metrics_flush_interval_s, partial(self._flush, source))
+
+    def _run(self) -> None:
+        while not self._stopping.wait(self.schedule.seconds_to_next()):
+            self.schedule.run_due()
+
+    def _tick(self, key: tuple[str, str]) -> None:
+        with self._lock, self._reported(key, "tick failed"):
+            self.graph.processors[key].tick(self.clock.unix_nano())
+
+    def _tick_all(self) -> None:
+        for key, processor in self.graph.processors.items():
+            if processor.tick_interval_s is not None:
+                self._tick(key)
+
+    def _expire(self) -> None:
+        for key, meter in self.graph.meters.items():
+            with self._lock, self._reported(key, "expiry failed"):
+                meter.tick(self.clock.unix_nano())
+
+    def _flush(self, source: Source) -> None:
+        """Push what a component has measured to the exporters that do not fetch it."""
+        for pipeline in self.graph.metrics_pipelines:
+            if source not in pipeline.sources or pipeline.consume is None:
+                continue
+            with self._lock:
+                batches = self._collected(pipeline, (source,), self.clock.unix_nano())
+            for batch in batches:
+                # The edges have counted and logged a failure; the next flush brings newer values of the same series.
+                with contextlib.suppress(RetryableError, PermanentError):
+                    pipeline.consume(batch)
+
+    def _collected(self, pipeline: MetricsPipeline, sources: Sequence[Source], now: int) -> list[MetricBatch]:
+        batches = []
+        for source in sources:
+            with contextlib.suppress(RetryableError, PermanentError):
+                batch = source.meter.collect(now)
+                left = pipeline.process(batch) if len(batch) else None
+                if left is not None:
+                    batches.append(left)
+        return batches
+
+    @contextlib.contextmanager
+    def _reported(self, key: tuple[str, str], what: str) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:
+            telemetry = self.graph.telemetry[key]
+            telemetry.count(f"otelcol_{telemetry.kind}_tick_failures")
+            log_fault(telemetry, what, error)
+
+    # Start and stop of single components
+
+    def _intakes_of(self, receiver_id: str) -> dict[str, SignalIntake]:
+        intakes = {}
+        telemetry = self.graph.telemetry["receivers", receiver_id]
+        limits: Limits = getattr(self.graph.receivers[receiver_id], "limits", Limits())
+        for (owner, signal), consume in self.graph.consumers.items():
+            if owner == receiver_id:
+                projection = TracesProjection(self.graph.projections[owner, signal], limits)
+                intakes[signal] = SignalIntake(signal, projection.decode, consume, self._lock, telemetry)
+        self._intakes += intakes.values()
+        return intakes
+
+    def _start_pages(self) -> None:
+        listeners = self._telemetry_config.metrics.listeners()
+        if not listeners:
+            return
+        from pipeline.telemetry.exposition import Exposition
+
+        for listener in listeners:
+            page = Exposition(listener, self.metrics, self.resource)
+            try:
+                page.start()
+            except (ConfigError, OSError) as error:
+                raise ConfigError([f"service.telemetry.metrics: {line}" for line in _lines(error)]) from error
+            self._pages.append(page)
+            self.telemetry.logger.info("own metrics", endpoint="{}:{}".format(*page.address))
+
+    def _starting(self, kind: str, component_id: str, start: Callable[[], None]) -> None:
+        try:
+            start()
+        except (ConfigError, OSError) as error:
+            raise ConfigError([f"{kind}.{component_id}: {line}" for line in _lines(error)]) from error
+        except Exception as error:
+            log_fault(self.graph.telemetry[kind, component_id], "cannot start", error)
+            raise ConfigError([f"{kind}.{component_id}: cannot start: {type(error).__name__}: {error}"]) from error
+        self._status[f"{kind}/{component_id}"] = "running"
+
+    def _stopping_step(self, kind: str, component_id: str, stop: Callable[[], None]) -> None:
+        try:
+            stop()
+        except Exception as error:
+            log_fault(self.graph.telemetry[kind, component_id], "stopping failed", error)
+        self._status[f"{kind}/{component_id}"] = "stopped"
+
+
+def _lines(error: ConfigError | OSError) -> list[str]:
+    return error.problems if isinstance(error, ConfigError) else [str(error.strerror or error)]

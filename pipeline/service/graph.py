@@ -1,0 +1,235 @@
+"""From a checked configuration to objects that call each other.
+
+Built back to front: exporters first, then connectors and processors, receivers last, so that everything a node calls
+exists before it.
+
+    otlp ──┬─ traces:   drop_health_checks → [span_metrics]        (a connector: exporter here …
+           └─ traces/2: redact → otlp/tempo
+    span_metrics ─ metrics: slo_burn → prometheus                   … and receiver there)
+
+One id is one instance, wherever the configuration lists it: its state, its metrics and its checkpoint belong to the id.
+What a receiver's decoder must materialise is the union of what the nodes that it can reach read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from pipeline.api import Clock, Exporter, Extension, Meter, MetricBatch, Processor, Receiver, Settings
+from pipeline.config.check import Checked, CheckedComponent, Key
+from pipeline.config.document import PipelineDef, Reference
+from pipeline.errors import ConfigError
+from pipeline.model.columns import is_column
+from pipeline.telemetry import ComponentTelemetry, OwnMetrics
+from pipeline.telemetry.edges import Consume, ExporterEdge, Items, ProcessorEdge, Traffic, fan_out
+
+Entry = tuple[str, str]
+"""Receiver id and signal."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """A component whose metrics some pipeline takes."""
+
+    id: str
+    processor: Processor
+    meter: Meter
+
+
+@dataclass(frozen=True)
+class MetricsPipeline:
+    """Where metrics come from, what is done to them, who gets them.
+
+    Attributes:
+        consume: Gives a batch to the exporters and connectors that get metrics pushed; None when there are none.
+        pulled_by: Ids of exporters that fetch when they are asked.
+    """
+
+    id: str
+    sources: tuple[Source, ...]
+    steps: tuple[ProcessorEdge, ...]
+    consume: Consume | None
+    pulled_by: frozenset[str]
+
+    def process(self, batch: MetricBatch) -> MetricBatch | None:
+        """What the processors leave of a batch. Under the engine's lock."""
+        for step in self.steps:
+            if not len(batch):
+                return None
+            batch = step(batch)
+        return batch if len(batch) else None
+
+
+@dataclass
+class Graph:
+    """All components of a configuration, connected.
+
+    Attributes:
+        consumers: What a receiver's batches of a signal are handed to.
+        projections: Columns that somebody behind a receiver reads.
+    """
+
+    exporters: dict[str, Exporter] = field(default_factory=dict)
+    processors: dict[Key, Processor] = field(default_factory=dict)
+    meters: dict[Key, Meter] = field(default_factory=dict)
+    receivers: dict[str, Receiver] = field(default_factory=dict)
+    extensions: dict[str, Extension] = field(default_factory=dict)
+    telemetry: dict[Key, ComponentTelemetry] = field(default_factory=dict)
+    metrics_pipelines: list[MetricsPipeline] = field(default_factory=list)
+    consumers: dict[Entry, Consume] = field(default_factory=dict)
+    projections: dict[Entry, frozenset[str]] = field(default_factory=dict)
+
+    def sources(self) -> list[Source]:
+        """Every component whose metrics a pipeline takes, once."""
+        found = {id(source.processor): source for pipeline in self.metrics_pipelines for source in pipeline.sources}
+        return list(found.values())
+
+
+def build_graph(checked: Checked, clock: Clock, metrics: OwnMetrics, resource: Mapping[str, str]) -> Graph:
+    """Construct and connect all components; nothing is started.
+
+    Args:
+        checked: The configuration.
+        clock: Time for all components.
+        metrics: Where components and edges count.
+        resource: Attributes of this process.
+    Raises:
+        ConfigError: Every component that refuses its configuration or reads a column that does not exist.
+    """
+    return _Builder(checked, clock, metrics, resource).build()
+
+
+class _Builder:
+    def __init__(self, checked: Checked, clock: Clock, metrics: OwnMetrics, resource: Mapping[str, str]) -> None:
+        self.checked = checked
+        self.clock = clock
+        self.metrics = metrics
+        self.resource = resource
+        self.graph = Graph()
+        self.problems: list[str] = []
+        self.traffic: dict[tuple[Key, str], Traffic] = {}
+        self.sinks: dict[tuple[Key, str], Consume] = {}
+
+    def build(self) -> Graph:
+        for kind in ("exporters", "connectors", "processors", "receivers", "extensions"):
+            for (section, _), component in self.checked.components.items():
+                if section == kind:
+                    self._construct(kind, component)
+        if self.problems:
+            raise ConfigError(self.problems)
+        entries: dict[Entry, list[Consume]] = {}
+        for pipeline in self.checked.document.pipelines:
+            if pipeline.signal == "metrics":
+                self.graph.metrics_pipelines.append(self._metrics_pipeline(pipeline))
+                continue
+            consume = self._chain(pipeline)
+            for reference in pipeline.receivers:
+                if reference.id in self.graph.receivers:
+                    entry = (reference.id, pipeline.signal)
+                    entries.setdefault(entry, []).append(consume)
+                    known = self.graph.projections.get(entry, frozenset())
+                    self.graph.projections[entry] = known | self._columns(pipeline)
+        for entry, consumers in entries.items():
+            self.graph.consumers[entry] = fan_out(consumers) or _discard
+        return self.graph
+
+    # Nodes
+
+    def _construct(self, kind: str, component: CheckedComponent) -> None:
+        component_id = component.definition.id
+        telemetry = ComponentTelemetry(kind[:-1], component_id, self.clock, self.metrics)
+        meter = Meter(getattr(component.cls, "scope_name", component.definition.type), self.clock)
+        settings = Settings(component_id, self.clock, meter, telemetry, self.resource)
+        try:
+            node = component.cls(component.config, settings)
+        except (ConfigError, ValueError) as error:
+            self._refused(component, error.problems if isinstance(error, ConfigError) else [str(error)])
+            return
+        unknown = [column for column in (*_names(node, "reads"), *_names(node, "adds")) if not is_column(column)]
+        if unknown:
+            self._refused(component, [f'there is no column "{column}"' for column in unknown])
+        self.graph.telemetry[kind, component_id] = telemetry
+        if isinstance(node, Processor):
+            self.graph.processors[kind, component_id] = node
+            self.graph.meters[kind, component_id] = meter
+        elif isinstance(node, Exporter):
+            self.graph.exporters[component_id] = node
+        elif isinstance(node, Receiver):
+            self.graph.receivers[component_id] = node
+        elif isinstance(node, Extension):
+            self.graph.extensions[component_id] = node
+
+    def _refused(self, component: CheckedComponent, texts: Sequence[str]) -> None:
+        definition = component.definition
+        place = f"{definition.kind}.{definition.id} ({definition.node.mark})"
+        self.problems += [f"{place}: {text}" for text in texts]
+
+    # Edges
+
+    def _chain(self, pipeline: PipelineDef) -> Consume:
+        """Processors and what follows them, back to front."""
+        consume = fan_out([self._sink(reference, pipeline.signal) for reference in pipeline.exporters])
+        for reference in reversed(pipeline.processors):
+            consume = self._through("processors", reference.id, pipeline.signal, consume)
+        return consume or _discard
+
+    def _sink(self, reference: Reference, signal: str) -> Consume:
+        """The edge into an exporter or connector; one for all pipelines of a signal that list it."""
+        component = self.checked.resolve("exporters", reference)
+        key = (component.definition.kind, reference.id)
+        if (key, signal) not in self.sinks:
+            if key[0] == "connectors":
+                self.sinks[key, signal] = self._through(*key, signal, None)
+            else:
+                export = getattr(self.graph.exporters[reference.id], f"export_{signal}")
+                self.sinks[key, signal] = ExporterEdge(export, signal, self.graph.telemetry[key])
+        return self.sinks[key, signal]
+
+    def _through(self, kind: str, component_id: str, signal: str, following: Consume | None) -> ProcessorEdge:
+        key = (kind, component_id)
+        telemetry = self.graph.telemetry[key]
+        if (key, signal) not in self.traffic:
+            self.traffic[key, signal] = Traffic(telemetry, signal)
+        process: Callable[[Items], Items] = getattr(self.graph.processors[key], f"process_{signal}")
+        return ProcessorEdge(
+            process,
+            following,
+            ignore=self.checked.components[key].error_mode == "ignore",
+            traffic=self.traffic[key, signal],
+            telemetry=telemetry,
+            clock=self.clock,
+        )
+
+    def _metrics_pipeline(self, pipeline: PipelineDef) -> MetricsPipeline:
+        pulling = {
+            r.id for r in pipeline.exporters if r.id in self.graph.exporters and self.graph.exporters[r.id].pulls
+        }
+        sinks = [self._sink(reference, "metrics") for reference in pipeline.exporters if reference.id not in pulling]
+        sources = []
+        for reference in pipeline.receivers:
+            component = self.checked.resolve("receivers", reference)
+            key = (component.definition.kind, reference.id)
+            if key in self.graph.processors:
+                sources.append(Source(reference.id, self.graph.processors[key], self.graph.meters[key]))
+        steps = [self._through("processors", reference.id, "metrics", None) for reference in pipeline.processors]
+        return MetricsPipeline(pipeline.id, tuple(sources), tuple(steps), fan_out(sinks), frozenset(pulling))
+
+    def _columns(self, pipeline: PipelineDef) -> frozenset[str]:
+        """What the nodes of a pipeline read, and what they add: an added column needs its place in the records."""
+        nodes: list[object] = [self.graph.processors["processors", reference.id] for reference in pipeline.processors]
+        for reference in pipeline.exporters:
+            kind = self.checked.resolve("exporters", reference).definition.kind
+            is_exporter = kind == "exporters"
+            nodes.append(
+                self.graph.exporters[reference.id] if is_exporter else self.graph.processors[kind, reference.id]
+            )
+        return frozenset(column for node in nodes for name in ("reads", "adds") for column in _names(node, name))
+
+
+def _names(node: object, attribute: str) -> tuple[str, ...]:
+    return tuple(getattr(node, attribute, ()))
+
+
+def _discard(items: Items) -> None:
+    """The end of a pipeline without exporters: its processors have seen the batch, and that is all."""

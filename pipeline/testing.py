@@ -8,6 +8,7 @@ def test_spans_without_a_path_are_kept() -> None:
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any, Generic, TypeVar
 
@@ -67,6 +68,7 @@ class Harness(Generic[P]):
     Attributes:
         processor: The instance, started.
         clock: Its time.
+        id: The name of the class in lower_snake_case, which the configuration would call its type.
         own: What it counted about itself: ``run.own.value("otelcol_processor_redact_masked_keys")``.
     """
 
@@ -75,15 +77,16 @@ class Harness(Generic[P]):
         self._config = processor.Config.model_validate(config)
         self.clock = FakeClock()
         self.own = OwnMetrics()
-        self._kind = "connector" if processor.emits_metrics else "processor"
+        self.id = re.sub(r"(?<!^)(?=[A-Z])", "_", processor.__name__).lower()
         self._build()
         self.processor.start()
         self._due_nano = self._next_tick()
 
     def _build(self) -> None:
-        telemetry = ComponentTelemetry(self._kind, "tested", self.clock, self.own)
-        self.meter = Meter(getattr(self._class, "scope_name", "tested"), self.clock)
-        self.processor: P = self._class(self._config, Settings("tested", self.clock, self.meter, telemetry))
+        kind = "connector" if self._class.emits_metrics else "processor"
+        telemetry = ComponentTelemetry(kind, self.id, self.clock, self.own)
+        self.meter = Meter(getattr(self._class, "scope_name", self.id), self.clock)
+        self.processor: P = self._class(self._config, Settings(self.id, self.clock, self.meter, telemetry))
         unknown = [column for column in (*self.processor.reads, *self.processor.adds) if not is_column(column)]
         if unknown:
             raise ValueError(f"there is no column {unknown[0]!r}")

@@ -16,6 +16,7 @@ from pydantic import BaseModel
 from pipeline.api import Component
 from pipeline.config.check import Catalog, Checked, signals_of
 from pipeline.config.document import SECTIONS
+from pipeline.config.durations import format_duration
 from pipeline.config.report import suggestion
 from pipeline.config.secrets import REDACTED
 from pipeline.errors import ConfigError
@@ -146,11 +147,17 @@ def _keys(
         elif key in required:
             yield f"{indent}{key}:  # {comment}"
         else:
-            value = yaml.safe_dump(default, default_flow_style=True, width=10_000).removesuffix("...\n").strip()
-            yield f"{indent}{key}: {value}  # {comment}"
+            yield f"{indent}{key}: {_value(default, comment)}  # {comment}"
             if inner is not None and inner_name not in seen and _is_list(field):
                 yield f"{indent}#   each entry:"
                 yield from _keys(inner, definitions, None, f"{indent}#     ", seen | {inner_name})
+
+
+def _value(default: Any, comment: str) -> str:
+    if "duration" in comment and isinstance(default, (int, float)):
+        return format_duration(default)
+    text: str = yaml.safe_dump(default, default_flow_style=True, width=10_000)
+    return text.removesuffix("...\n").strip()
 
 
 def _model_of(field: dict[str, Any], definitions: dict[str, Any]) -> tuple[str, dict[str, Any] | None]:

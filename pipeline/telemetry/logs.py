@@ -83,7 +83,7 @@ class ConsoleFormatter(logging.Formatter):
         parts = [_timestamp(record), _level(record), _component(record), _one_line(record.getMessage())]
         fields = _fields(record)
         if fields:
-            parts.append(json.dumps(fields, default=str, ensure_ascii=False))
+            parts.append(_one_line(json.dumps(fields, default=str, ensure_ascii=False)))
         return "\t".join(parts)
 
 

@@ -84,9 +84,9 @@ class Harness(Generic[P]):
 
     def _build(self) -> None:
         kind = "connector" if self._class.emits_metrics else "processor"
-        telemetry = ComponentTelemetry(kind, self.id, self.clock, self.own)
+        self.telemetry = ComponentTelemetry(kind, self.id, self.clock, self.own)
         self.meter = Meter(getattr(self._class, "scope_name", self.id), self.clock)
-        self.processor: P = self._class(self._config, Settings(self.id, self.clock, self.meter, telemetry))
+        self.processor: P = self._class(self._config, Settings(self.id, self.clock, self.meter, self.telemetry))
         unknown = [column for column in (*self.processor.reads, *self.processor.adds) if not is_column(column)]
         if unknown:
             raise ValueError(f"there is no column {unknown[0]!r}")

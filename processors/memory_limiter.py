@@ -35,7 +35,7 @@ _CGROUP_LIMITS = (
 class MemoryLimiterConfig(ComponentConfig):
     """Keys of the Collector's ``memorylimiterprocessor``; one of ``limit_mib`` and ``limit_percentage`` is required."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"check_interval": "1s", "limit_mib": 512}]})
+    model_config = ConfigDict(json_schema_extra={"examples": [{"check_interval": "1s", "limit_percentage": 75}]})
 
     check_interval: Duration = 1.0
     limit_mib: int = Field(default=0, ge=0)

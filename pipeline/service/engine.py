@@ -25,6 +25,7 @@ from pipeline.service.schedule import Schedule
 from pipeline.telemetry import ComponentTelemetry, OwnMetrics
 from pipeline.telemetry.edges import log_fault
 from pipeline.telemetry.process import observe_process
+from pipeline.telemetry.series import SeriesFigures
 
 EXPIRY_INTERVAL_S = 1.0
 LIVE_WITHIN_NANO = 60_000_000_000
@@ -58,6 +59,9 @@ class Engine:
         self._started_unix_nano = 0
         self._ready = False
         self._status: dict[str, str] = {}
+        self._figures = {
+            key: SeriesFigures(self.graph.telemetry[key], meter) for key, meter in self.graph.meters.items()
+        }
 
     # Life
 
@@ -171,6 +175,8 @@ class Engine:
         for key, meter in self.graph.meters.items():
             with self._lock, self._reported(key, "expiry failed"):
                 meter.tick(self.clock.unix_nano())
+                if meter.instruments:
+                    self._figures[key].refresh()
 
     def _flush(self, source: Source) -> None:
         """Push what a component has measured to the exporters that do not fetch it."""

@@ -1,0 +1,17 @@
+"""The Harness treats the processor as the engine does: a fake clock, and only the declared columns. No network."""
+
+from drop_health_checks import DropHealthChecks
+
+from pipeline.testing import Harness, span_batch
+
+
+def test_health_checks_are_dropped_and_counted() -> None:
+    run = Harness(DropHealthChecks, paths=["/healthz"])
+    spans = span_batch(spans=[{"attributes": {"url.path": path}} for path in ("/", "/healthz", "/cart", "/healthz")])
+    kept = run.traces(spans)
+    assert [span.attributes[0].value.string_value for span in kept.iter()] == ["/", "/cart"]
+    assert run.metric("traces.health_checks.dropped", "cart") == 2
+
+
+def test_spans_without_a_path_are_kept() -> None:
+    assert len(Harness(DropHealthChecks).traces(span_batch(3))) == 3

@@ -17,8 +17,11 @@ MODULES = (
     "pipeline.codec.prometheus_text",
     "pipeline.model.accumulate",
     "pipeline.model.dictionary",
+    "pipeline.model.exemplar_sampling",
     "pipeline.model.key_table",
+    "processors.service_graph.edge_rows",
     "processors.service_graph.edge_store",
+    "processors.service_graph.halves",
 )
 
 

@@ -1,6 +1,7 @@
 """MetricBatch: what a meter held at one moment, as columns.
 
-A batch owns its arrays: they are copies, or storage that is never written again, so it may be rendered in any thread without a lock.
+A batch owns its arrays: they are copies, or storage that is never written again, so it may be rendered in any thread
+    without a lock.
 Rows of a metric are series; the labels of a series stay in the bytes of its key until somebody asks for them::
 
     key:  u32 resource | per label: u16 length, bytes | …          little-endian; length 0xFFFF: the label is absent
@@ -26,7 +27,9 @@ UInt32s = npt.NDArray[np.uint32]
 UInt64s = npt.NDArray[np.uint64]
 
 OVERFLOW_LABEL = "otel.metric.overflow"
-"""Last label of every series: "true" on the series that takes what a limit keeps out, else absent (OTel metrics SDK specification)."""
+"""Last label of every series: "true" on the series that takes what a limit keeps out, else absent (OTel metrics SDK
+specification).
+"""
 
 ABSENT_LENGTH = 0xFFFF
 KEY_HEADER = 4
@@ -70,7 +73,8 @@ class SeriesView:
         lengths: uint32[m], bytes of each key.
         resource: int32[m], index into ``MetricBatch.resources``; -1 none.
         start_unix_nano: int64[m], when the series began (delta: when the interval began).
-        created_seq: int64[m], unique per series, grows in the order of creation: new series are those above the last seen.
+        created_seq: int64[m], unique per series and growing in the order of creation: new series are those above the
+            last seen. Negative for series restored from a checkpoint, which are not new.
     """
 
     labels: tuple[str, ...]
@@ -90,7 +94,9 @@ class SeriesView:
         return self.arena[start : start + int(self.lengths[i])].tobytes()
 
     def attributes(self, i: int) -> dict[str, str]:
-        """The labels that series i has. Slow: for tests, debug output and exporters that meet a series for the first time."""
+        """The labels that series i has. Slow: for tests, debug output and exporters that meet a series for the first
+        time.
+        """
         return {name: text for name, text in zip(self.labels, key_values(self.key(i)), strict=True) if text is not None}
 
     def take(self, which: npt.NDArray[np.intp] | npt.NDArray[np.bool_]) -> SeriesView:
@@ -180,7 +186,8 @@ class HistogramValues:
 
 @dataclass(frozen=True, eq=False)
 class ExponentialValues:
-    """Base-2 exponential histograms; bucket j of series i is (base ** (offset + j), base ** (offset + j + 1)], base = 2 ** 2 ** -scale.
+    """Base-2 exponential histograms; bucket j of series i is (base ** (offset + j), base ** (offset + j + 1)], base = 2
+    ** 2 ** -scale.
 
     Attributes:
         scale: int32[m].

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import partial
 
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
-
 from benchmarks.measure import MICRO, Row, Settings, compare, cpu_in_turns
+from benchmarks.micro.steps import UPB, parse_all, process_all
 from benchmarks.workload import DIMENSIONS, payloads
 from pipeline.codec.otlp_traces import TracesProjection
 
@@ -25,14 +24,7 @@ RED_COLUMNS = (
 """What RED metrics and the service graph need without dimensions."""
 TWO_ATTRIBUTES = (*RED_COLUMNS, *(f"span.{key}" for key in DIMENSIONS))
 FIVE_ATTRIBUTES = (*TWO_ATTRIBUTES, "span.url.path", "span.db.system", "span.peer.service")
-UPB = "official parser (upb) FromString alone"
 LIMIT = 0.3
-
-
-def parse_all(bodies: tuple[bytes, ...]) -> None:
-    """The yardstick of all rows in process: parse with the official classes and forget."""
-    for body in bodies:
-        ExportTraceServiceRequest.FromString(body)
 
 
 CASES = (
@@ -43,12 +35,6 @@ CASES = (
 )
 
 
-def decode_all(projection: TracesProjection, bodies: tuple[bytes, ...]) -> None:
-    """Decode and forget."""
-    for body in bodies:
-        projection.decode(body)
-
-
 def group(settings: Settings) -> Iterator[Row]:
     """Decode 64 requests, over and over: 15 MB, more than the caches hold."""
     for spans, attributes, limit in CASES:
@@ -57,7 +43,7 @@ def group(settings: Settings) -> Iterator[Row]:
             settings.repetitions,
             MICRO / (spans * len(bodies)),
             {
-                "weir": partial(decode_all, TracesProjection(attributes), bodies),
+                "weir": partial(process_all, TracesProjection(attributes), bodies),
                 "upb": partial(parse_all, bodies),
             },
         )

@@ -163,7 +163,7 @@ def test_shutdown_works_twice_and_without_a_start(cls: type[Processor]) -> None:
     run.shutdown()
     run.processor.shutdown()
     clock = FakeClock()
-    settings = Settings("x", clock, run.meter, run.telemetry)
+    settings = Settings("x", clock, Meter("x", clock), run.telemetry)
     never_started = cls(cls.Config.model_validate(config_of(cls)), settings)
     never_started.shutdown()
     never_started.shutdown()

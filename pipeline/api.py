@@ -132,6 +132,8 @@ class Processor(Component):
     """How often ``tick`` is called; None: never."""
     metrics_flush_interval_s: float = 60.0
     """How often metrics are pushed to exporters that do not pull."""
+    pushes_deltas: bool = False
+    """True: exporters that are pushed to get differences since the last push. A scrape is always cumulative."""
     state_version: str = "1"
     """Changes whenever the bytes of ``snapshot`` change meaning."""
 

@@ -133,13 +133,15 @@ class Engine:
 
     def collect(self, exporter_id: str) -> Sequence[MetricBatch]:
         """What reaches a pulling exporter, as of now. The lock is held while arrays are copied, not while rendering."""
-        batches = []
         with self._lock:
             now = self.clock.unix_nano()
-            for pipeline in self.graph.metrics_pipelines:
-                if exporter_id in pipeline.pulled_by:
-                    batches += self._collected(pipeline, pipeline.sources, now)
-        return batches
+            batches = [
+                _processed(pipeline, source.meter.collect(now))
+                for pipeline in self.graph.metrics_pipelines
+                if exporter_id in pipeline.pulled_by
+                for source in pipeline.sources
+            ]
+        return [batch for batch in batches if batch is not None]
 
     @property
     def own_metrics_addresses(self) -> list[tuple[str, int]]:
@@ -180,25 +182,17 @@ class Engine:
 
     def _flush(self, source: Source) -> None:
         """Push what a component has measured to the exporters that do not fetch it."""
-        for pipeline in self.graph.metrics_pipelines:
-            if source not in pipeline.sources or pipeline.consume is None:
-                continue
-            with self._lock:
-                batches = self._collected(pipeline, (source,), self.clock.unix_nano())
-            for batch in batches:
+        pushed = [p for p in self.graph.metrics_pipelines if source in p.sources and p.consume is not None]
+        if not pushed:
+            return
+        with self._lock:
+            batch = source.meter.collect(self.clock.unix_nano(), delta=source.processor.pushes_deltas)
+            processed = [(pipeline, _processed(pipeline, batch)) for pipeline in pushed]
+        for pipeline, left in processed:
+            if left is not None and pipeline.consume is not None:
                 # The edges have counted and logged a failure; the next flush brings newer values of the same series.
                 with contextlib.suppress(RetryableError, PermanentError):
-                    pipeline.consume(batch)
-
-    def _collected(self, pipeline: MetricsPipeline, sources: Sequence[Source], now: int) -> list[MetricBatch]:
-        batches = []
-        for source in sources:
-            with contextlib.suppress(RetryableError, PermanentError):
-                batch = source.meter.collect(now)
-                left = pipeline.process(batch) if len(batch) else None
-                if left is not None:
-                    batches.append(left)
-        return batches
+                    pipeline.consume(left)
 
     @contextlib.contextmanager
     def _reported(self, key: tuple[str, str], what: str) -> Iterator[None]:
@@ -253,6 +247,13 @@ class Engine:
         except Exception as error:
             log_fault(self.graph.telemetry[kind, component_id], "stopping failed", error)
         self._status[f"{kind}/{component_id}"] = "stopped"
+
+
+def _processed(pipeline: MetricsPipeline, batch: MetricBatch) -> MetricBatch | None:
+    """What a pipeline's processors leave; None also when one of them refuses."""
+    with contextlib.suppress(RetryableError, PermanentError):
+        return pipeline.process(batch)
+    return None
 
 
 def _lines(error: ConfigError | OSError) -> list[str]:

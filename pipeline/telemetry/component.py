@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from pipeline.api import Clock
 
 PREFIX = "otelcol_"
+WHOLE_NAMES = (PREFIX, "weir_")
+"""Beginnings of names that are taken as they are."""
 
 
 class ComponentTelemetry:
@@ -36,11 +38,11 @@ class ComponentTelemetry:
     def name(self, name: str) -> str:
         """Full name of a self-metric.
 
-        ``dropped_spans`` of the processor ``redact/web`` is ``otelcol_processor_redact_dropped_spans``. Names that
-        begin with ``otelcol_`` are taken as they are; ``_total`` is left to the exposition.
+        ``dropped_spans`` of the processor ``redact/web`` is ``otelcol_processor_redact_dropped_spans``. Names in
+        ``WHOLE_NAMES`` are taken as they are; ``_total`` is left to the exposition.
         """
         name = name.removesuffix("_total")
-        return name if name.startswith(PREFIX) else f"{PREFIX}{self.kind}_{self.id.partition('/')[0]}_{name}"
+        return name if name.startswith(WHOLE_NAMES) else f"{PREFIX}{self.kind}_{self.id.partition('/')[0]}_{name}"
 
     def count(self, name: str, n: float = 1, **attributes: str) -> None:
         """Add to a counter. Safe from any thread; about half a microsecond.

@@ -7,13 +7,14 @@ Source: opentelemetry-proto v1, ``trace.proto``, ``common.proto``, ``resource.pr
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.codec import otlp_encode, wire
+from pipeline.codec import otlp_encode
 from pipeline.codec.projection import (
     COUNTED,
+    DEFAULT_LIMITS,
+    Limits,
     Messages,
     Projection,
     attributes,
@@ -26,9 +27,8 @@ from pipeline.codec.projection import (
     string,
     varint,
 )
-from pipeline.errors import MalformedPayload, PayloadTooLarge
 from pipeline.model.columns import DERIVED
-from pipeline.model.records import HEADER, Defect, Kind, Level, Records
+from pipeline.model.records import HEADER, Defect, Kind, Level
 from pipeline.model.spans import SpanBatch
 
 MESSAGES: Messages = {
@@ -55,25 +55,6 @@ MESSAGES: Messages = {
     "Status": {2: string("status_message"), 3: varint("status_code", Kind.ENUM)},
 }
 
-TYPICAL_SPAN_BYTES = 300.0
-"""First guess of the bytes of a span, from which the room for rows follows; corrected by what comes."""
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What one request may hold. Beyond it is ``PayloadTooLarge``, nesting ``MalformedPayload``.
-
-    Attributes:
-        max_items: Spans, and likewise resources and scopes. A span takes 2 bytes on the wire and a row of words here.
-        max_children: Attributes, events and links together.
-        max_depth: Levels of arrays and key-value lists in an attribute value. The official parser allows 31 of lists
-            inside a span.
-    """
-
-    max_items: int = 100_000
-    max_children: int = 1_000_000
-    max_depth: int = 31
-
 
 class TracesProjection(Projection):
     """Decoder of spans for a set of columns, shared by all threads that receive.
@@ -83,15 +64,11 @@ class TracesProjection(Projection):
     (0, {})
     """
 
-    def __init__(self, columns: Iterable[str], limits: Limits = Limits()) -> None:
+    def __init__(self, columns: Iterable[str], limits: Limits = DEFAULT_LIMITS) -> None:
         wanted = set(columns)
         self.readable = frozenset(wanted)
         wire_columns = {need for column in wanted for need in DERIVED.get(column, (column,))}
-        super().__init__(MESSAGES, wire_columns)
-        self.limits = limits
-        # Guesses of the room that a request needs. Threads may overwrite each other's: any value is only a guess.
-        self._span_bytes = TYPICAL_SPAN_BYTES
-        self._envelopes = 8
+        super().__init__(MESSAGES, wire_columns, limits)
 
     def decode(self, payload: bytes) -> tuple[SpanBatch, dict[str, int]]:
         """Decode one request.
@@ -106,7 +83,7 @@ class TracesProjection(Projection):
         Cost: one pass over the bytes with the GIL released; a second one where the guess of the number of spans was too
             low.
         """
-        records, defects = self._walk(payload)
+        records, defects = self.walk(payload)
         spans = SpanBatch(records, self)
         if not defects:
             return spans, {}
@@ -115,30 +92,6 @@ class TracesProjection(Projection):
     def encode(self, spans: SpanBatch) -> bytes:
         """The spans as an ``ExportTraceServiceRequest`` of the original bytes."""
         return otlp_encode.encode(spans)
-
-    def _walk(self, payload: bytes) -> tuple[Records, int]:
-        most = self.limits.max_items
-        spans = min(int(len(payload) / self._span_bytes * 1.15) + 8, most)
-        envelopes = min(self._envelopes + 8, most)
-        width = self.widths
-        while True:
-            room = (envelopes, envelopes * 2, spans)
-            words = np.empty(sum(r * w for r, w in zip(room, width, strict=True)), np.uint64)
-            code, offset, *count, defects = wire.run(
-                self.program, payload, words, room, most, self.limits.max_children, self.limits.max_depth
-            )
-            if code != wire.GROW:
-                break
-            spans, envelopes = min(spans * 4, most), min(envelopes * 4, most)
-        if code in wire.EXCEEDED:
-            raise PayloadTooLarge(wire.REASONS[code])
-        if code:
-            raise MalformedPayload(wire.REASONS[code], offset)
-        if count[2]:
-            self._span_bytes = len(payload) / count[2]
-            self._envelopes = max(count[0], count[1] // 2)
-        first = (0, room[0] * width[0], room[0] * width[0] + room[1] * width[1])
-        return Records(payload, words, first, width, (count[0], count[1], count[2])), defects
 
     def _without_defects(self, spans: SpanBatch) -> tuple[SpanBatch, dict[str, int]]:
         header = spans.records.column(Level.ITEM, HEADER)

@@ -6,13 +6,15 @@ gives each its words in the rows of its table, and leaves the rest out: the walk
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from pipeline.codec import wire
-from pipeline.model.records import FIXED_WORDS, WORDS_OF, Defect, Field, Kind, Level
+from pipeline.errors import MalformedPayload, PayloadTooLarge
+from pipeline.model.records import FIXED_WORDS, WORDS_OF, Defect, Field, Kind, Level, Records
 
 
 @dataclass(frozen=True)
@@ -82,16 +84,42 @@ COUNTED = Entry("count")
 """A repeated child that is not decoded but counts against the limit on children."""
 
 
+HEADROOM = 1.15
+TYPICAL_ROW_BYTES = 300.0
+"""First guess of the bytes per row of a table, from which the room follows; corrected by what comes."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one request may hold. Beyond it is ``PayloadTooLarge``, nesting ``MalformedPayload``.
+
+    Attributes:
+        max_items: Spans, and likewise resources and scopes. A span takes 2 bytes on the wire and a row of words here.
+        max_children: Attributes, events and links together.
+        max_depth: Levels of arrays and key-value lists in an attribute value. The official parser allows 31 of lists
+            inside a span.
+    """
+
+    max_items: int = 100_000
+    max_children: int = 1_000_000
+    max_depth: int = 31
+
+
+DEFAULT_LIMITS = Limits()
+
+
 class Projection:
     """The program for a set of columns, and where each column is found in the records it writes.
 
     Args:
         messages: The signal's messages; the first is the request.
         columns: Wire columns to materialise. Unknown ones are the caller's mistake (KeyError names them).
+        limits: What one request may hold.
     """
 
-    def __init__(self, messages: Messages, columns: Iterable[str]) -> None:
+    def __init__(self, messages: Messages, columns: Iterable[str], limits: Limits = DEFAULT_LIMITS) -> None:
         self.columns = frozenset(columns)
+        self.limits = limits
         self._messages = messages
         self._numbers = {name: number for number, name in enumerate(messages)}
         self._fields: dict[str, Field] = {}
@@ -103,12 +131,51 @@ class Projection:
         missing = sorted(self.columns - self._fields.keys())
         if missing:
             raise KeyError(", ".join(missing))
-        self.widths = (self._width[Level.RESOURCE], self._width[Level.SCOPE], self._width[Level.ITEM])
+        self.widths = tuple(self._width[level] for level in Level)
         self.program = self._compile()
+        # Threads may overwrite each other's guesses: any value is only a guess.
+        self._row_bytes = [TYPICAL_ROW_BYTES] * len(Level)
 
     def field(self, column: str) -> Field | None:
         """Where ``column`` stands, or None where it was not asked for."""
         return self._fields.get(column)
+
+    def walk(self, payload: bytes) -> tuple[Records, int]:
+        """Decode one request into records, and say how many items have a defect.
+
+        Raises:
+            MalformedPayload, PayloadTooLarge: See ``wire.REASONS``.
+        """
+        limits = self.limits
+        size = len(payload)
+        rooms = [min(int(size / one) + 8, limits.max_items) for one in self._row_bytes]
+        while True:
+            tables = array("q")
+            words = 0
+            for room, width in zip(rooms, self.widths, strict=True):
+                tables.extend((words, room, 0))
+                words += room * width
+            out = np.empty(words, np.uint64)
+            code, offset, defects = wire.run(
+                self.program, payload, out, tables, limits.max_items, limits.max_children, limits.max_depth
+            )
+            if code != wire.GROW:
+                break
+            rooms = [min(room * 4, limits.max_items) for room in rooms]
+        if code in wire.EXCEEDED:
+            raise PayloadTooLarge(wire.REASONS[code])
+        if code:
+            raise MalformedPayload(wire.REASONS[code], offset)
+        counts = tuple(tables[2::3])
+        self._learn(size, counts)
+        return Records(payload, out, tuple(tables[::3]), self.widths, counts), defects
+
+    def _learn(self, size: int, counts: tuple[int, ...]) -> None:
+        """Towards few bytes per row at once, towards many slowly: a second walk costs more than some unused room."""
+        guesses = self._row_bytes
+        for level, count in enumerate(counts):
+            if count:
+                guesses[level] = min(guesses[level] * 1.02, size / count / HEADROOM)
 
     def _find_levels(self) -> dict[str, Level]:
         """The table that each message's fields are written to: its own for rows, its parent's for singular messages."""
@@ -150,7 +217,7 @@ class Projection:
         buckets = np.zeros((count, wire.LAYOUT["buckets"]), np.int32)
         key_lengths = np.zeros(count, np.uint64)
         ids: list[int] = []
-        levels = np.zeros((3, 2), np.int32)
+        levels = np.zeros((len(Level), 2), np.int32)
         for name, entries in self._messages.items():
             number = self._numbers[name]
             for field, entry in entries.items():

@@ -92,7 +92,7 @@ class Program:
         buckets: int32[messages * 64]; first candidate + 1.
         key_lengths: uint64[messages]; bit ``length`` is set where a wanted key has that length.
         key_bytes: The wanted keys, joined.
-        levels: int32[3 * 2]; per level its message and the words of a row.
+        levels: int32[levels * 2]; per level its message and the words of a row.
         ids: int32[k * 3]; per required id of an item its word, number of words and defect bit.
     """
 
@@ -144,15 +144,7 @@ class Walk:
 
     payload: cython.p_uchar
     words: cython.p_ulonglong
-    first0: cython.Py_ssize_t
-    first1: cython.Py_ssize_t
-    first2: cython.Py_ssize_t
-    room0: cython.Py_ssize_t
-    room1: cython.Py_ssize_t
-    room2: cython.Py_ssize_t
-    count0: cython.Py_ssize_t
-    count1: cython.Py_ssize_t
-    count2: cython.Py_ssize_t
+    tables: cython.p_longlong
     children: cython.Py_ssize_t
     max_rows: cython.Py_ssize_t
     max_children: cython.Py_ssize_t
@@ -588,23 +580,13 @@ def read_values(walk: Walk, p: cython.Py_ssize_t, e: cython.Py_ssize_t, cell: cy
 def new_row(program: Program, walk: Walk, level: cython.int, parent: cython.Py_ssize_t) -> cython.Py_ssize_t:
     """Index of the first word of a new, empty row of ``level``; -1 where there is no room for it."""
     width: cython.Py_ssize_t = program.levels[level * 2 + 1]
+    number: cython.Py_ssize_t = walk.tables[level * 3 + 2]
     row: cython.Py_ssize_t
     j: cython.Py_ssize_t
-    if level == 0:
-        if walk.count0 == walk.room0:
-            return -1
-        row = walk.first0 + walk.count0 * width
-        walk.count0 += 1
-    elif level == 1:
-        if walk.count1 == walk.room1:
-            return -1
-        row = walk.first1 + walk.count1 * width
-        walk.count1 += 1
-    else:
-        if walk.count2 == walk.room2:
-            return -1
-        row = walk.first2 + walk.count2 * width
-        walk.count2 += 1
+    if number == walk.tables[level * 3 + 1]:
+        return -1
+    walk.tables[level * 3 + 2] = number + 1
+    row = walk.tables[level * 3] + number * width
     for j in range(width):
         walk.words[row + j] = 0
     walk.words[row] = parent
@@ -758,7 +740,7 @@ def walk_message(
                 if argument >= 0 and walk_message(program, walk, argument, p, p + length, row, parent) < 0:
                     return -1
             elif op == OP_ROWS:
-                number = walk.count0 if argument == 0 else (walk.count1 if argument == 1 else walk.count2)
+                number = walk.tables[argument * 3 + 2]
                 if number >= walk.max_rows:
                     return fail(walk, TOO_MANY_ROWS, begin)
                 child = new_row(program, walk, argument, parent)
@@ -770,7 +752,7 @@ def walk_message(
                 walk.words[child + 2] = where << 8
                 if walk_message(program, walk, program.levels[argument * 2], p, p + length, child, number) < 0:
                     return -1
-                if argument == 2:
+                if argument == 2 and program.id_count:
                     note_zero_ids(program, walk, child)
             elif op == OP_COUNT:
                 walk.children += 1
@@ -811,7 +793,7 @@ def run(
     program: Program,
     payload: bytes,
     words: object,
-    room: tuple,
+    tables: object,
     max_rows: cython.Py_ssize_t,
     max_children: cython.Py_ssize_t,
     max_depth: cython.int,
@@ -820,21 +802,17 @@ def run(
 
     Args:
         payload: Message 0 of the program.
-        words: uint64 array to write to, at least the sum over levels of ``room`` times words per row.
-        room: Rows that fit, per level.
+        words: uint64 array to write to.
+        tables: int64[levels * 3]; per level the index of its first word in ``words``, the rows that fit there, and (in
+            and out) the rows that are there.
         max_rows: Rows of a level beyond which the walk stops.
         max_children: Attributes, events and links likewise.
         max_depth: Levels of arrays and key-value lists in an attribute likewise.
     Returns:
-        (code as in ``REASONS``, offset where it stopped, rows per level as three numbers, rows with a defect).
+        (code as in ``REASONS``, offset where it stopped, rows with a defect).
     """
     walk: Walk = Walk()
     size: cython.Py_ssize_t = len(payload)
-    walk.room0, walk.room1, walk.room2 = room
-    walk.first0 = 0
-    walk.first1 = walk.room0 * program.levels[1]
-    walk.first2 = walk.first1 + walk.room1 * program.levels[3]
-    walk.count0 = walk.count1 = walk.count2 = 0
     walk.children = 0
     walk.max_rows = max_rows
     walk.max_children = max_children
@@ -844,12 +822,15 @@ def run(
     walk.failed_at = 0
     if cython.compiled:
         out: cython.ulonglong[::1] = words
+        tables_view: cython.longlong[::1] = tables
         walk.words = cython.address(out[0])
+        walk.tables = cython.address(tables_view[0])
         walk.payload = cython.cast(cython.p_uchar, cython.cast(cython.p_char, payload))
         with cython.nogil:
             walk_message(program, walk, 0, 0, size, 0, 0)
     else:
         walk.words = memoryview(words)
+        walk.tables = memoryview(tables)
         walk.payload = payload
         walk_message(program, walk, 0, 0, size, 0, 0)
-    return walk.failure, walk.failed_at, walk.count0, walk.count1, walk.count2, walk.defects
+    return walk.failure, walk.failed_at, walk.defects

@@ -1,3 +1,5 @@
+from array import array
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -24,8 +26,8 @@ def run(
     program: Program,
     payload: bytes,
     words: NDArray[np.uint64],
-    room: tuple[int, int, int],
+    tables: array[int],
     max_rows: int,
     max_children: int,
     max_depth: int,
-) -> tuple[int, int, int, int, int, int]: ...
+) -> tuple[int, int, int]: ...

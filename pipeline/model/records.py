@@ -111,9 +111,9 @@ class Records:
         self,
         payload: bytes,
         words: Words,
-        first: tuple[int, int, int],
-        width: tuple[int, int, int],
-        count: tuple[int, int, int],
+        first: tuple[int, ...],
+        width: tuple[int, ...],
+        count: tuple[int, ...],
     ) -> None:
         self.payload = payload
         self.words = words

@@ -22,10 +22,6 @@ LABELS = (
     Label("route", ("span.http.route", "span.n")),
     "kind",
 )
-    Label("service", ("resource.service.name",), "unknown"),
-    Label("route", ("span.http.route", "span.n")),
-    "kind",
-)
 
 
 def fuzz_one(payload: bytes) -> bool:

@@ -155,7 +155,7 @@ class Connection(asyncio.BufferedProtocol):
         self._reader.release(exchange)
         if self._closing:
             return
-        keep_alive = exchange.keep_alive and not self._loop.stopping
+        keep_alive = exchange.keep_alive and self._server.keep_alive and not self._loop.stopping
         head_only = exchange.request.method == "HEAD"
         self._transport.write(encode(response, head_only=head_only, keep_alive=keep_alive, http10=exchange.http10))
         if not keep_alive:

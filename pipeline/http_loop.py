@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import errno
 import logging
+import math
 import socket
 import threading
 from collections.abc import Sequence
@@ -130,7 +131,7 @@ class ServerLoop:
             self._loop.close()
 
     def _ticks(self, seconds: float) -> int:
-        return max(1, round(seconds / self._tick_s))
+        return max(1, round(seconds / self._tick_s)) if math.isfinite(seconds) else self.never
 
     def _sweep(self) -> None:
         self.tick += 1

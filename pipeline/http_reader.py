@@ -23,6 +23,8 @@ import httptools
 from pipeline.http_message import Request, Response
 
 MAX_HEADER_FIELDS = 100
+# nginx's number; the answer is never sent, but the refusal is counted.
+CLIENT_CLOSED_REQUEST = 499
 # A refused body up to this size is read and thrown away, which keeps the connection; a larger one costs the connection.
 DISCARD_BYTES = 1 << 20
 # A body gets a buffer of its full length once this much has arrived: who announces much and sends little holds little.
@@ -179,7 +181,7 @@ class RequestReader:
     def close(self) -> None:
         """Forget everything; a request cut off inside its body is refused, though nobody hears it."""
         if self._exchange is not None and not self.broken:
-            self.fail(400, "the connection was closed inside the body")
+            self.fail(CLIENT_CLOSED_REQUEST, "the connection was closed inside the body")
         while self.ready:
             self.release(self.ready.popleft())
         self._drop_view()

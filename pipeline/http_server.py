@@ -44,6 +44,7 @@ class HttpServer:
             not extend them.
         threads: Worker threads for ``handle``; 0 runs it in the loop, which costs least and is right for what takes
             milliseconds.
+        keep_alive: False closes each connection after one answer.
         tls: A context, or what gives one for each new connection (so that certificates can be replaced).
         admit: Asked when the head is complete: None to read the body, or an answer instead of it. Runs in the loop.
         refuse: Gives the answer for what the server refuses by itself: status and a fixed sentence. Called once per
@@ -68,6 +69,7 @@ class HttpServer:
         idle_timeout_s: float = 60.0,
         send_timeout_s: float = 30.0,
         threads: int = 0,
+        keep_alive: bool = True,
         tls: Tls | None = None,
         admit: Callable[[Request], Response | None] | None = None,
         refuse: Callable[[Request, int, str], Response] = _plain_refusal,
@@ -86,6 +88,7 @@ class HttpServer:
         self.max_pending = max_pending
         self.max_connections = max(1, max_connections // loops)
         self.rules = ReaderRules(max_body_bytes, max_header_bytes, self._gate, refuse, budget)
+        self.keep_alive = keep_alive
         self._handle = handle
         self._admit = admit
         self._inline = inline

@@ -16,7 +16,7 @@ from functools import partial
 from typing import Any
 
 from pipeline.api import Clock, MetricBatch
-from pipeline.codec.otlp_traces import Limits, TracesProjection
+from pipeline.codec.otlp_traces import TracesProjection
 from pipeline.config.check import Checked
 from pipeline.errors import ConfigError, PermanentError, RetryableError
 from pipeline.service.graph import Graph, MetricsPipeline, Source, build_graph
@@ -208,10 +208,9 @@ class Engine:
     def _intakes_of(self, receiver_id: str) -> dict[str, SignalIntake]:
         intakes = {}
         telemetry = self.graph.telemetry["receivers", receiver_id]
-        limits: Limits = getattr(self.graph.receivers[receiver_id], "limits", Limits())
         for (owner, signal), consume in self.graph.consumers.items():
             if owner == receiver_id:
-                projection = TracesProjection(self.graph.projections[owner, signal], limits)
+                projection = TracesProjection(self.graph.projections[owner, signal])
                 intakes[signal] = SignalIntake(signal, projection.decode, consume, self._lock, telemetry)
         self._intakes += intakes.values()
         return intakes

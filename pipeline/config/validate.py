@@ -79,19 +79,27 @@ def _plain(node: Node, annotation: Any, as_text: set[Path], path: Path = ()) -> 
         return node.text
     if isinstance(node.value, dict):
         result = {}
+        fields = {name for model in _models(annotation) for name in _names(model)}
         for key, child in node.value.items():
             wanted = list(_entry_annotations(annotation, key))
             if child.value is not None:
                 result[key] = _plain(child, _union(wanted), as_text, (*path, key))
             elif any(_models(item) for item in wanted):
                 result[key] = {}
-            elif not wanted:
-                result[key] = None
+            elif key not in fields:
+                result[key] = None  # an entry of a free map, where null may have a meaning, or an unknown key
         return result
     if isinstance(node.value, list):
         item = _union(list(_item_annotations(annotation)))
         return [_plain(child, item, as_text, (*path, index)) for index, child in enumerate(node.value)]
     return node.value
+
+
+def _names(model: type[BaseModel]) -> Iterator[str]:
+    for name, field in model.model_fields.items():
+        yield name
+        if field.alias:
+            yield field.alias
 
 
 def _union(annotations: list[Any]) -> Any:

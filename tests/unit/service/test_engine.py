@@ -1,13 +1,14 @@
 """The running pipelines, with a fake clock and without threads of receivers."""
 
+import threading
 from typing import Any
 
 import pytest
 
 from pipeline.api import Outcome, PermanentError, RetryableError
 from pipeline.errors import ConfigError, MalformedPayload
-from pipeline.testing import FakeClock, span_batch
-from tests.unit.service.parts import EVENTS, checked, engine_of, feed
+from pipeline.testing import FakeClock, export_request, span_batch
+from tests.unit.service.parts import EVENTS, Count, checked, engine_of, feed
 
 CHAIN = """
 receivers: {feed: }
@@ -117,8 +118,6 @@ def test_processors_never_see_an_empty_batch(running: Any) -> None:
 def test_spans_with_invalid_ids_are_split_off_and_counted(running: Any) -> None:
     engine = running(CHAIN)
     accept = engine.graph.receivers["feed"].intakes["traces"].accept
-    from pipeline.testing import export_request
-
     payload = export_request([{}, {"trace_id": b"\x01"}, {"span_id": bytes(8)}]).SerializeToString()
     outcome = accept(payload, "test")
     assert outcome == Outcome(1, 2, "rejected spans: 1 invalid_span_id, 1 invalid_trace_id")
@@ -264,6 +263,36 @@ def test_a_component_that_cannot_start_is_named_and_the_rest_is_stopped() -> Non
         engine.start()
     assert caught.value.problems == ["exporters.broken: Address already in use"]
     assert "shutdown step/1" in EVENTS
+
+
+def test_requests_in_many_threads_are_counted_exactly(running: Any) -> None:
+    engine = running(COUNTED)
+    spans = span_batch(3, name="a")
+
+    def send() -> None:
+        for _ in range(40):
+            feed(engine, spans)
+
+    threads = [threading.Thread(target=send) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert own(engine, "otelcol_receiver_accepted_spans") == 960
+    [batch] = engine.graph.exporters["pull"].collect()
+    assert [p.value for p in batch.points()] == [960.0]
+
+
+def test_a_component_may_push_differences(running: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Count, "pushes_deltas", True)
+    engine = running(COUNTED)
+    sink: Any = engine.graph.exporters["metrics"]
+    for n in (2, 3):
+        feed(engine, span_batch(n, name="a"))
+        engine._flush(engine.graph.sources()[0])
+    assert [p.value for p in sink.points()] == [2.0, 3.0]
+    [batch] = engine.graph.exporters["pull"].collect()
+    assert [p.value for p in batch.points()] == [5.0]
 
 
 def test_status_tells_whether_data_is_accepted() -> None:

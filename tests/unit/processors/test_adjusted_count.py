@@ -62,7 +62,7 @@ def test_explicit_randomness_rounds_without_bias(threshold: int, randomness: int
     whole, rest = divmod(ONE, ONE - threshold)
     rounded_up = Fraction(rest, ONE - threshold)
     assert whole + rounded_up == Fraction(ONE, ONE - threshold)
-    count, chance = Threshold(threshold, randomness).count()
+    count, chance = Threshold(threshold, randomness).stands_for()
     assert count == whole
     if randomness >= threshold:
         assert chance == (1.0 if randomness - threshold < rest else 0.0)

@@ -1,0 +1,115 @@
+"""``io.prometheus.client`` messages for reading what the exporter wrote, from a descriptor built here.
+
+Field names, numbers and types are those of prometheus/client_model ``metrics.proto`` (proto2).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+
+PACKAGE = "io.prometheus.client"
+Field = descriptor_pb2.FieldDescriptorProto
+
+_KINDS = {
+    "string": Field.TYPE_STRING,
+    "double": Field.TYPE_DOUBLE,
+    "uint64": Field.TYPE_UINT64,
+    "int64": Field.TYPE_INT64,
+    "sint32": Field.TYPE_SINT32,
+    "sint64": Field.TYPE_SINT64,
+    "uint32": Field.TYPE_UINT32,
+    "int32": Field.TYPE_INT32,
+}
+
+# message → field number → (name, type); "*" marks repeated fields, an upper-case type is a message.
+_MESSAGES: dict[str, dict[int, tuple[str, str]]] = {
+    "Timestamp": {1: ("seconds", "int64"), 2: ("nanos", "int32")},
+    "LabelPair": {1: ("name", "string"), 2: ("value", "string")},
+    "Gauge": {1: ("value", "double")},
+    "Exemplar": {1: ("label", "*LabelPair"), 2: ("value", "double"), 3: ("timestamp", "Timestamp")},
+    "Counter": {1: ("value", "double"), 2: ("exemplar", "Exemplar"), 3: ("created_timestamp", "Timestamp")},
+    "Bucket": {
+        1: ("cumulative_count", "uint64"),
+        4: ("cumulative_count_float", "double"),
+        2: ("upper_bound", "double"),
+        3: ("exemplar", "Exemplar"),
+    },
+    "BucketSpan": {1: ("offset", "sint32"), 2: ("length", "uint32")},
+    "Histogram": {
+        1: ("sample_count", "uint64"),
+        4: ("sample_count_float", "double"),
+        2: ("sample_sum", "double"),
+        3: ("bucket", "*Bucket"),
+        15: ("created_timestamp", "Timestamp"),
+        5: ("schema", "sint32"),
+        6: ("zero_threshold", "double"),
+        7: ("zero_count", "uint64"),
+        8: ("zero_count_float", "double"),
+        9: ("negative_span", "*BucketSpan"),
+        10: ("negative_delta", "*sint64"),
+        11: ("negative_count", "*double"),
+        12: ("positive_span", "*BucketSpan"),
+        13: ("positive_delta", "*sint64"),
+        14: ("positive_count", "*double"),
+        16: ("exemplars", "*Exemplar"),
+    },
+    "Metric": {
+        1: ("label", "*LabelPair"),
+        2: ("gauge", "Gauge"),
+        3: ("counter", "Counter"),
+        7: ("histogram", "Histogram"),
+        6: ("timestamp_ms", "int64"),
+    },
+    "MetricFamily": {
+        1: ("name", "string"),
+        2: ("help", "string"),
+        3: ("type", "int32"),
+        4: ("metric", "*Metric"),
+        5: ("unit", "string"),
+    },
+}
+
+
+def _metric_family() -> Any:
+    file = descriptor_pb2.FileDescriptorProto(name="metrics.proto", package=PACKAGE, syntax="proto2")
+    for name, fields in _MESSAGES.items():
+        message = file.message_type.add(name=name)
+        for number, (field_name, kind) in fields.items():
+            field = message.field.add(name=field_name, number=number)
+            field.label = Field.LABEL_REPEATED if kind.startswith("*") else Field.LABEL_OPTIONAL
+            kind = kind.removeprefix("*")
+            if kind in _KINDS:
+                field.type = _KINDS[kind]
+            else:
+                field.type, field.type_name = Field.TYPE_MESSAGE, f".{PACKAGE}.{kind}"
+    pool = descriptor_pool.DescriptorPool()
+    pool.Add(file)
+    return message_factory.GetMessageClass(pool.FindMessageTypeByName(f"{PACKAGE}.MetricFamily"))
+
+
+MetricFamily = _metric_family()
+
+
+def read_delimited(page: bytes) -> list[Any]:
+    """The MetricFamily messages of a page; fails on unknown fields and rests."""
+    families = []
+    at = 0
+    while at < len(page):
+        size = shift = 0
+        while True:
+            byte = page[at]
+            at += 1
+            size |= (byte & 0x7F) << shift
+            shift += 7
+            if byte < 0x80:
+                break
+        assert at + size <= len(page)
+        family = MetricFamily.FromString(page[at : at + size])
+        whole = family.ByteSize()
+        family.DiscardUnknownFields()
+        assert family.ByteSize() == whole, "unknown fields"
+        families.append(family)
+        at += size
+    return families

@@ -1,0 +1,197 @@
+"""The metrics of edges: series by label sets, and the four or five instruments over them.
+
+Names and labels are those that Grafana's Tempo data source queries. ``…_request_failed_total`` has every series of
+``…_request_total``, from the start at 0, so that an error ratio is 0 rather than absent.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.api import ExponentialHistogram, Histogram, Meter, SpanBatch
+from pipeline.model.metrics import OVERFLOW_LABEL
+from pipeline.model.records import Field, Kind, Level, Records
+from pipeline.model.series import Limits
+from processors.service_graph.config import Config
+from processors.service_graph.edge_rows import (
+    TIME_PROBLEMS,
+    TYPES,
+    UNKNOWN_ROW,
+    RowCache,
+    measure,
+    messaging_latency,
+)
+from processors.service_graph.edge_store import FLAGS
+from processors.service_graph.half_reader import LABEL_WORD, HalfReader
+from processors.service_graph.nodes import Nodes
+
+Int32s = npt.NDArray[np.int32]
+UInt64s = npt.NDArray[np.uint64]
+
+REQUEST_TOTAL = "traces_service_graph_request_total"
+REQUEST_FAILED_TOTAL = "traces_service_graph_request_failed_total"
+REQUEST_SERVER = "traces_service_graph_request_server"
+REQUEST_CLIENT = "traces_service_graph_request_client"
+REQUEST_MESSAGING = "traces_service_graph_request_messaging_system"
+CONNECTION_INFO = "traces_service_graph_connection_info"
+"""As OTLP names; Prometheus adds ``_seconds`` to the histograms."""
+
+NO_EDGE = -1
+_LABEL_SET_BITS = (1 << 28) - 1
+_EDGE_WORDS = 16
+_SERVER_LABEL = np.uint64(FLAGS["server"] << 32)
+
+
+class EdgeMetrics:
+    """See the module.
+
+    Attributes:
+        problems: int64[3], halves whose times cannot be right, by ``TIME_PROBLEMS``.
+        not_positive_latencies: Messages that were taken before they were sent.
+    """
+
+    def __init__(self, config: Config, nodes: Nodes, halves: HalfReader, meter: Meter) -> None:
+        self.problems = np.zeros(len(TIME_PROBLEMS), np.int64)
+        self.not_positive_latencies = 0
+        self._config = config
+        self._nodes = nodes
+        self._halves = halves
+        self._meter = meter
+        self._longest_nano = round(config.max_span_duration * 1e9)
+        self._exemplars = config.exemplars_enabled
+        limits = Limits(max_series=config.max_active_series, expire_series_after_s=config.series_expiration)
+        self._table = meter.table(nodes.series_labels, limits=limits)
+        self._cache = RowCache()
+        self._generation: tuple[int, ...] = ()
+        self._requests = self._failed = self._info = None
+        self._server = self._client = self._messaging = None
+        if "service-graphs-request" in config.subprocessors:
+            self._requests = meter.counter(REQUEST_TOTAL, description=_TOTAL, table=self._table)
+            self._failed = meter.counter(REQUEST_FAILED_TOTAL, description=_FAILED, table=self._table)
+        if "service-graphs-latency" in config.subprocessors:
+            self._server = self._histogram(REQUEST_SERVER, _SERVER)
+            self._client = self._histogram(REQUEST_CLIENT, _CLIENT)
+            if config.enable_messaging_system_latency_histogram:
+                self._messaging = self._histogram(REQUEST_MESSAGING, _MESSAGING)
+        if "service-graphs-connection-info" in config.subprocessors:
+            self._info = meter.gauge(CONNECTION_INFO, description=_INFO, table=self._table)
+
+    def record(self, edges: UInt64s) -> Int32s:
+        """Count and observe edges (uint64[n, 16], n > 0).
+
+        Returns:
+            int32[n], their rows; ``NO_EDGE`` for a lone half that makes no edge.
+        """
+        n = len(edges)
+        rows = self._rows(edges)
+        weights, failed, client_s, server_s = np.empty((4, n))
+        problems = np.zeros_like(self.problems)
+        measure(edges, self._longest_nano, weights, failed, client_s, server_s, problems)
+        if self._requests is not None and self._failed is not None:
+            self._requests.add(rows, weights)
+            self._failed.add(rows, failed)
+        if self._info is not None:
+            self._info.set(rows, 1.0)
+        if self._server is not None and self._client is not None:
+            some_unknown = problems.any()
+            spans = self._exemplar_spans(edges) if self._exemplars else None
+            for histogram, seconds in ((self._server, server_s), (self._client, client_s)):
+                known = np.where(seconds < 0, NO_EDGE, rows).astype(np.int32) if some_unknown else rows
+                histogram.record(known, seconds, weights, spans)
+            if self._messaging is not None:
+                self._record_messaging(self._messaging, edges, rows, weights, spans)
+        self.problems += problems
+        return rows
+
+    @property
+    def overflowed(self) -> dict[str, int]:
+        """Edges and halves that were counted in the overflow series, by limit."""
+        return {
+            "max_active_series": sum(self._table.overflowed.values()),
+            "label_sets": sum(sum(t.overflowed.values()) for t in (self._halves.clients, self._halves.servers)),
+        }
+
+    def _histogram(self, name: str, description: str) -> Histogram | ExponentialHistogram:
+        size, table, exemplars = self._config.exponential_size, self._table, self._exemplars
+        if size:
+            return self._meter.exponential_histogram(
+                name, "s", description, max_size=size, table=table, exemplars=exemplars
+            )
+        bounds = self._config.buckets_s
+        return self._meter.histogram(name, "s", description, buckets=bounds, table=table, exemplars=exemplars)
+
+    def _record_messaging(
+        self,
+        histogram: Histogram | ExponentialHistogram,
+        edges: UInt64s,
+        rows: Int32s,
+        weights: npt.NDArray[np.float64],
+        spans: SpanBatch | None,
+    ) -> None:
+        seconds = np.empty(len(edges))
+        self.not_positive_latencies += messaging_latency(edges, seconds)
+        rows = np.where(seconds < 0, NO_EDGE, rows).astype(np.int32)
+        if (rows >= 0).any():
+            histogram.record(rows, seconds, weights, spans)
+
+    def _rows(self, edges: UInt64s) -> Int32s:
+        generation = (self._table.generation, *self._halves.generation)
+        if generation != self._generation:
+            self._cache.clear()
+            self._generation = generation
+        keys = np.empty(len(edges), np.uint64)
+        rows = np.empty(len(edges), np.int32)
+        if self._cache.find(edges, keys, rows):
+            self._learn(keys, rows)
+        return rows
+
+    def _learn(self, keys: UInt64s, rows: Int32s) -> None:
+        """Find the series of edges that the cache does not know."""
+        new = np.flatnonzero(rows == UNKNOWN_ROW)
+        distinct, which = np.unique(keys[new], return_inverse=True)
+        found = np.array([self._row_of(key) for key in distinct.tolist()], np.int32)
+        for key, row in zip(distinct.tolist(), found.tolist(), strict=True):
+            self._cache.put(key, row)
+        rows[new] = found[which]
+
+    def _row_of(self, key: int) -> int:
+        """Row of the series of a key of ``edge_rows``."""
+        client = self._halves.labels(key >> 36)
+        server = self._halves.labels((key >> 8 & _LABEL_SET_BITS) | int(_SERVER_LABEL))
+        if OVERFLOW_LABEL in client or OVERFLOW_LABEL in server:
+            return self._table.overflow_row()
+        values = self._nodes.series(TYPES[key >> 1 & 7], client, server, bool(key & 1))
+        return NO_EDGE if values is None else self._table.row_of(values)
+
+    def _exemplar_spans(self, edges: UInt64s) -> SpanBatch:
+        """The edges as if they were spans: exemplars lead to the client's span, or to the server's if it is alone."""
+        ids = np.array(edges)
+        lone = ids[:, LABEL_WORD] == 0
+        ids[lone, :2] = edges[lone, 8:10]
+        ids[lone, 2] = edges[lone, 11]
+        n = len(edges)
+        records = Records(b"", ids.reshape(-1), (0, 0, 0), (_EDGE_WORDS,) * 3, (0, 0, n))
+        return SpanBatch(records, _EdgeProjection())
+
+
+class _EdgeProjection:
+    """Where edges have their ids."""
+
+    columns = readable = frozenset(("trace_id", "span_id"))
+
+    def field(self, column: str) -> Field | None:
+        """Words of a client's half."""
+        return {"trace_id": Field(Level.ITEM, 0, Kind.ID16), "span_id": Field(Level.ITEM, 2, Kind.ID8)}.get(column)
+
+    def encode(self, spans: SpanBatch) -> bytes:
+        """Edges are no spans."""
+        raise NotImplementedError(f"{len(spans)} edges cannot be written as spans")
+
+
+_TOTAL = "Requests between two nodes"
+_FAILED = "Failed requests between two nodes"
+_SERVER = "Duration of a request between two nodes as seen from the server"
+_CLIENT = "Duration of a request between two nodes as seen from the client"
+_MESSAGING = "Time between the end of a producer and the start of its consumer"
+_INFO = "1 for each pair of nodes that have had a request"

@@ -13,12 +13,13 @@ from typing import Any, Protocol
 import yaml
 from pydantic import BaseModel
 
-from pipeline.api import Component
+from pipeline.api import Component, ComponentConfig
 from pipeline.config.check import Catalog, Checked, signals_of
 from pipeline.config.document import SECTIONS
 from pipeline.config.durations import format_duration
 from pipeline.config.report import suggestion
 from pipeline.config.secrets import REDACTED
+from pipeline.config.validate import models_inside
 from pipeline.errors import ConfigError
 
 _SENSITIVE = re.compile(
@@ -39,9 +40,7 @@ def effective(checked: Checked, *, reveal: bool = False) -> dict[str, Any]:
     """The whole configuration as it is used, defaults included; ``Secret`` values only with ``reveal``."""
     shown: dict[str, Any] = checked.document.root.plain()
     for (kind, component_id), component in checked.components.items():
-        shown[kind][component_id] = component.config.model_dump(
-            mode="json", by_alias=True, context={"reveal": reveal}
-        )
+        shown[kind][component_id] = component.config.model_dump(mode="json", by_alias=True, context={"reveal": reveal})
     shown.setdefault("service", {})["telemetry"] = checked.telemetry.model_dump(mode="json")
     return shown
 
@@ -115,7 +114,7 @@ def _show(kind: str, name: str, cls: type[Component], origin: str) -> str:
         lines.append("# error_mode: ignore | propagate is accepted by every processor")
     lines += [f"{kind}:", f"  {name}:"]
     schema = cls.Config.model_json_schema()
-    body = list(_keys(schema, schema.get("$defs", {}), cls.Config, "    ", frozenset()))
+    body = list(_keys(schema, schema.get("$defs", {}), [cls.Config], "    ", frozenset()))
     lines += body or ["    {}  # no keys"]
     for example in schema.get("examples", []):
         lines += ["# for example:", *(f"#   {line}" for line in yaml.safe_dump(example, sort_keys=False).splitlines())]
@@ -125,37 +124,40 @@ def _show(kind: str, name: str, cls: type[Component], origin: str) -> str:
 def _keys(
     schema: dict[str, Any],
     definitions: dict[str, Any],
-    model: type[BaseModel] | None,
+    models: Sequence[type[BaseModel]],
     indent: str,
     seen: frozenset[str],
 ) -> Iterator[str]:
     """One line per key: value by default, type, meaning; models inside are shown below their key."""
     required = schema.get("required", [])
-    meanings = _meanings(model) if model is not None else {}
     for key, field in schema.get("properties", {}).items():
         inner_name, inner = _model_of(field, definitions)
-        comment = "; ".join(part for part in ("required" if key in required else "", _type(field, definitions)) if part)
-        meaning = meanings.get(key, field.get("description", ""))
+        inner_models = models_inside(models, key)
+        meaning = next((text for model in models if (text := _meanings(model).get(key))), field.get("description", ""))
         if meaning:
             yield from textwrap.wrap(meaning, 100, initial_indent=f"{indent}# ", subsequent_indent=f"{indent}# ")
+        comment = "; ".join(part for part in ("required" if key in required else "", _type(field, definitions)) if part)
         default = field.get("default")
         if inner is not None and inner_name not in seen and not _is_list(field):
             absent = default is None and key not in required
-            yield f"{indent}{'# ' if absent else ''}{key}:" + ("  # off unless given; with:" if absent else "")
+            note = "  # off unless given; with:" if absent else "  # required" if key in required else ""
+            yield f"{indent}{'# ' if absent else ''}{key}:{note}"
             below = f"{indent}{'# ' if absent else ''}  "
-            yield from _keys(inner, definitions, None, below, seen | {inner_name})
+            yield from _keys(inner, definitions, inner_models, below, seen | {inner_name})
         elif key in required:
             yield f"{indent}{key}:  # {comment}"
         else:
             yield f"{indent}{key}: {_value(default, comment)}  # {comment}"
             if inner is not None and inner_name not in seen and _is_list(field):
                 yield f"{indent}#   each entry:"
-                yield from _keys(inner, definitions, None, f"{indent}#     ", seen | {inner_name})
+                yield from _keys(inner, definitions, inner_models, f"{indent}#     ", seen | {inner_name})
 
 
 def _value(default: Any, comment: str) -> str:
     if "duration" in comment and isinstance(default, (int, float)):
         return format_duration(default)
+    if "list of duration" in comment and isinstance(default, list):
+        default = [format_duration(item) if isinstance(item, (int, float)) else item for item in default]
     text: str = yaml.safe_dump(default, default_flow_style=True, width=10_000)
     return text.removesuffix("...\n").strip()
 
@@ -191,7 +193,7 @@ def _type(field: dict[str, Any], definitions: dict[str, Any]) -> str:
     if kind == "null":
         return ""
     bounds = [
-        f"{sign} {field[name]:g}"
+        f"{sign} {field[name]}"
         for name, sign in (("minimum", "≥"), ("exclusiveMinimum", ">"), ("maximum", "≤"), ("exclusiveMaximum", "<"))
         if name in field and kind != "duration"
     ]
@@ -199,23 +201,44 @@ def _type(field: dict[str, Any], definitions: dict[str, Any]) -> str:
 
 
 def _meanings(model: type[BaseModel]) -> dict[str, str]:
-    """What the source says about each key: the ``Attributes:`` of the docstring, or the string below the field."""
+    """What the source says about each key, in the class or in what it derives from."""
     found: dict[str, str] = {}
-    section = re.search(r"^Attributes:\n((?:[ ]+.*\n?|\n)+)", inspect.getdoc(model) or "", re.MULTILINE)
-    if section:
-        for key, text in re.findall(r"^    (\w+): ((?:.*\n?)(?:^     .*\n?)*)", section[1], re.MULTILINE):
-            found[key] = " ".join(text.split())
-    try:
-        body: Sequence[ast.stmt] = ast.parse(textwrap.dedent(inspect.getsource(model))).body[0].body  # type: ignore[attr-defined]  # a class statement
-    except (OSError, TypeError, SyntaxError):
-        return found
-    for statement, following in itertools.pairwise(body):
-        if (
-            isinstance(statement, ast.AnnAssign)
-            and isinstance(statement.target, ast.Name)
-            and isinstance(following, ast.Expr)
-            and isinstance(following.value, ast.Constant)
-            and isinstance(following.value.value, str)
-        ):
-            found[statement.target.id] = " ".join(following.value.value.split())
+    for cls in reversed(model.__mro__):
+        if issubclass(cls, BaseModel) and cls not in {BaseModel, ComponentConfig}:
+            found |= _described_in_docstring(cls) | _strings_below_fields(cls)
     return found
+
+
+def _described_in_docstring(cls: type[BaseModel]) -> dict[str, str]:
+    """Entries of the docstring: ``    key, other_key: what they mean``, below ``Attributes:`` or another heading."""
+    entries: list[str] = []
+    for line in inspect.cleandoc(cls.__doc__ or "").splitlines():
+        indent = len(line) - len(line.lstrip())
+        if indent == 4:
+            entries.append(line.strip())
+        elif indent > 4 and entries:
+            entries[-1] += f" {line.strip()}"
+    found = {}
+    for entry in entries:
+        keys, _, meaning = entry.partition(": ")
+        if all(key in cls.model_fields for key in keys.split(", ")):
+            found |= dict.fromkeys(keys.split(", "), meaning)
+    return found
+
+
+def _strings_below_fields(cls: type) -> dict[str, str]:
+    """A string literal right below a field."""
+    try:
+        statement = ast.parse(textwrap.dedent(inspect.getsource(cls))).body[0]
+    except (OSError, TypeError, SyntaxError):
+        return {}
+    body = statement.body if isinstance(statement, ast.ClassDef) else []
+    return {
+        field.target.id: " ".join(text.value.value.split())
+        for field, text in itertools.pairwise(body)
+        if isinstance(field, ast.AnnAssign)
+        and isinstance(field.target, ast.Name)
+        and isinstance(text, ast.Expr)
+        and isinstance(text.value, ast.Constant)
+        and isinstance(text.value.value, str)
+    }

@@ -10,7 +10,7 @@ Two habits of the Collector's configuration go beyond plain pydantic:
 from __future__ import annotations
 
 import types
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
@@ -144,6 +144,13 @@ def _item_annotations(annotation: Any) -> Iterator[Any]:
             or getattr(get_origin(member), "__name__", "") == "Sequence"
         ):
             yield from (item for item in get_args(member) if item is not Ellipsis)
+
+
+def models_inside(models: Iterable[type[BaseModel]], key: str) -> list[type[BaseModel]]:
+    """The models that may stand under ``key``, directly or as entries of a list."""
+    annotations = [found for model in models for found in _entry_annotations(model, key)]
+    annotations += [item for annotation in annotations for item in _item_annotations(annotation)]
+    return [model for annotation in annotations for model in _models(annotation)]
 
 
 def _keys_at(model: type[BaseModel], path: Path) -> list[str]:

@@ -218,7 +218,7 @@ def _described_in_docstring(cls: type[BaseModel]) -> dict[str, str]:
             entries.append(line.strip())
         elif indent > 4 and entries:
             entries[-1] += f" {line.strip()}"
-    found = {}
+    found: dict[str, str] = {}
     for entry in entries:
         keys, _, meaning = entry.partition(": ")
         if all(key in cls.model_fields for key in keys.split(", ")):

@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
+from pipeline.telemetry.descriptions import description_of
+
 Attributes = tuple[tuple[str, str], ...]
 Read = Callable[[], float]
 Kind = Literal["counter", "gauge", "histogram"]
@@ -144,7 +146,7 @@ class OwnMetrics:
     def _family(self, name: str, kind: Kind, unit: str, description: str) -> Family:
         family = self._families.get(name)
         if family is None:
-            family = self._families[name] = Family(name, kind, unit, description)
+            family = self._families[name] = Family(name, kind, unit, description or description_of(name))
         elif family.kind != kind:
             raise ValueError(f"{name} is a {family.kind}, not a {kind}")
         return family

@@ -54,6 +54,16 @@ def test_the_page_has_the_names_that_dashboards_query() -> None:
     assert (("service_name", "weir"),) in samples["target_info"]
 
 
+def test_the_engines_metrics_are_described() -> None:
+    metrics = OwnMetrics()
+    ComponentTelemetry("connector", "red", FakeClock(), metrics).cell("otelcol_connector_overflowed_items")
+    assert metrics.families()[0].description.startswith("Measurements counted in an overflow series")
+    Traffic(ComponentTelemetry("connector", "red", FakeClock(), metrics), "traces")
+    assert {f.name: f.description for f in metrics.families()}["otelcol_connector_incoming_items"] == (
+        "Items given to a connector"
+    )
+
+
 def test_metrics_that_appear_later_are_on_the_next_page() -> None:
     metrics = OwnMetrics()
     exposition = Exposition(PrometheusReader(), metrics, {})

@@ -41,7 +41,7 @@ class Connection(asyncio.BufferedProtocol):
         name = f"{peer[0]}:{peer[1]}" if isinstance(peer, tuple) else "local"
         self._reader = RequestReader(self._server.rules, self._loop.buffers, name, self._entered)
         self._wait(self._loop.header_ticks)
-        self._loop.connections.add(self)
+        self._loop.register(self)
 
     def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 - asyncio's signature
         """Where asyncio receives to."""
@@ -82,12 +82,12 @@ class Connection(asyncio.BufferedProtocol):
     @property
     def waits(self) -> bool:
         """True if the connection could be given up in favour of another one."""
-        return self._handling is None
+        return self._handling is None and not self._closing
 
     @property
     def is_idle(self) -> bool:
         """True between requests."""
-        return self.waits and not self._closing and self._reader.stage is Stage.IDLE and not self._reader.ready
+        return self.waits and self._reader.stage is Stage.IDLE and not self._reader.ready
 
     def expire(self) -> None:
         """The deadline has passed."""

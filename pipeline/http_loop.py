@@ -95,6 +95,12 @@ class ServerLoop:
 
     # -- from connections ---------------------------------------------------------------------------------------------
 
+    def register(self, connection: Connection) -> None:
+        """The connection is open."""
+        if len(self.connections) >= self.server.max_connections:
+            self._evict()
+        self.connections.add(connection)
+
     def forget(self, connection: Connection) -> None:
         """The connection is closed."""
         self.connections.discard(connection)
@@ -175,9 +181,7 @@ class ServerLoop:
             self._loop.add_reader(self._listener, self._accept, self._listener)
 
     def _adopt(self, sock: socket.socket) -> None:
-        if self.stopping or (
-            len(self.connections) + len(self._openings) >= self.server.max_connections and not self._evict()
-        ):
+        if self.stopping or len(self._openings) >= max(ACCEPT_BATCH, self.server.max_connections):
             sock.close()
             return
         opening = self._loop.create_task(self._open(sock))
@@ -197,22 +201,20 @@ class ServerLoop:
         except OSError:  # also TimeoutError: a failed handshake is the peer's problem
             sock.close()
 
-    def _evict(self) -> bool:
-        """Close the connection that has kept us waiting longest: first of those inside a request, then of the idle
-        ones.
-        """
+    def _evict(self) -> None:
+        """Close the connection that has kept us waiting longest: one inside a request, or else an idle one."""
         waiting = [each for each in self.connections if each.waits]
         if not waiting:
-            return False
+            return
         min(waiting, key=lambda each: (each.is_idle, each.since)).abort()
         if self.may_log("evict"):
             _LOG.warning("%s: too many connections, closing those that wait longest", self.server.name)
-        return True
 
     def _begin_stop(self) -> None:
         self.stopping = True
         if self._listener is not None:
             self._loop.remove_reader(self._listener)
+            self._listener.close()
             self._listener = None
         for connection in list(self.connections):
             connection.stop()

@@ -10,7 +10,6 @@ is not one of the well-known servers, is in docs/decisions/0004.
 from __future__ import annotations
 
 import logging
-import socket
 import ssl
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -96,7 +95,7 @@ class HttpServer:
         self._threads = threads
         self._loop_count = loops
         self._loops: list[ServerLoop] = []
-        self._listener: socket.socket | None = None
+        self._address: tuple[str, int] | None = None
         self.workers: ThreadPoolExecutor | None = None
 
     def start(self) -> None:
@@ -105,8 +104,9 @@ class HttpServer:
         Raises:
             ConfigError: The endpoint cannot be used, with the address and what to do about it.
         """
-        self._listener = listener = listen(self.endpoint)
+        listener = listen(self.endpoint)
         listener.setblocking(False)
+        self._address = listener.getsockname()[:2]
         if self._threads:
             self.workers = ThreadPoolExecutor(self._threads, thread_name_prefix=f"weir-{self.name}-worker")
         self._loops = [ServerLoop(self, number) for number in range(self._loop_count)]
@@ -115,11 +115,14 @@ class HttpServer:
 
     @property
     def address(self) -> tuple[str, int]:
-        """Host and port that the socket is bound to."""
-        if self._listener is None:
+        """Host and port that the socket is, or was, bound to."""
+        if self._address is None:
             raise RuntimeError("the server has not been started")
-        host, port = self._listener.getsockname()[:2]
-        return str(host), int(port)
+        return self._address
+
+    def connections(self) -> int:
+        """How many connections are open, as of now."""
+        return sum(len(loop.connections) for loop in self._loops)
 
     def stop(self, grace_s: float = 5.0) -> None:
         """Accept nothing new, answer what has begun for at most ``grace_s``, close everything. Works twice and
@@ -133,9 +136,6 @@ class HttpServer:
         if self.workers is not None:
             self.workers.shutdown(wait=False, cancel_futures=True)
             self.workers = None
-        if self._listener is not None:
-            self._listener.close()
-            self._listener = None
 
     def tls_context(self) -> ssl.SSLContext | None:
         """What a new connection is to be encrypted with."""

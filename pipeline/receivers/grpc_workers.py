@@ -69,7 +69,7 @@ class GrpcWorkers(Executor):
     """
 
     def __init__(self, receive_timeout_s: float) -> None:
-        self._timeout_ticks = max(1, round(receive_timeout_s / TICK_S))
+        self._timeout_ticks = receive_timeout_s / TICK_S
         self._tasks: queue.SimpleQueue[tuple[Ticket, Callable[..., Any], tuple[Any, ...]] | None] = queue.SimpleQueue()
         self._waiting: dict[Cancellable, int] = {}
         self._lock = threading.Lock()

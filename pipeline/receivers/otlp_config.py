@@ -52,6 +52,8 @@ class GrpcConfig(ComponentConfig):
     """Largest message, after decompression."""
     max_concurrent_streams: int = Field(default=100, ge=0)
     """Calls at a time on one connection."""
+    receive_timeout: Duration = 30.0
+    """How long the message of a call may take to arrive. Weir's own key."""
     keepalive: Keepalive = Keepalive()
     tls: TlsConfig | None = None
     include_metadata: bool = False

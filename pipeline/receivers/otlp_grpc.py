@@ -6,6 +6,7 @@ the message has arrived, which is what lets ``GrpcWorkers`` put a deadline on it
 
 from __future__ import annotations
 
+import math
 import socket
 from collections.abc import Callable
 from functools import partial
@@ -26,7 +27,6 @@ from pipeline.receivers.signals import SIGNALS, Signal
 from pipeline.tls import ServerTls
 
 TRANSPORT = "grpc"
-RECEIVE_TIMEOUT_S = 30.0
 HANDSHAKE_TIMEOUT_MS = 20_000
 MAX_RESPONSE_BYTES = 4 << 20
 _ZERO_HAS_MEANING = {"grpc.so_reuseport", "grpc.keepalive_permit_without_calls"}
@@ -39,20 +39,13 @@ class OtlpGrpc:
         config: Address and limits.
         delivery: Where requests go.
         tls: Certificates, loaded; None for plain text.
-        receive_timeout_s: How long the message of a call may take to arrive.
     """
 
-    def __init__(
-        self,
-        config: GrpcConfig,
-        delivery: Delivery,
-        tls: ServerTls | None = None,
-        receive_timeout_s: float = RECEIVE_TIMEOUT_S,
-    ) -> None:
+    def __init__(self, config: GrpcConfig, delivery: Delivery, tls: ServerTls | None = None) -> None:
         self._config = config
         self._delivery = delivery
         self._tls = tls
-        self._workers = GrpcWorkers(receive_timeout_s)
+        self._workers = GrpcWorkers(config.receive_timeout or math.inf)
         self._health = health.HealthServicer()
         self._watchers: set[Any] = set()
         self._server: grpc.Server | None = None

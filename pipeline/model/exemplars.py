@@ -4,6 +4,8 @@ exist.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
@@ -131,7 +133,7 @@ class ExemplarPool:
             np.ascontiguousarray(ids[:, 16:]),
         )
 
-    def state(self, rows: Int32s, epoch: int) -> dict[str, npt.NDArray[np.generic]]:
+    def state(self, rows: Int32s, epoch: int) -> dict[str, npt.NDArray[Any]]:
         """The exemplars of these rows as arrays; ``owners`` and ``epochs`` are relative to the rows and to
         ``epoch``.
         """
@@ -146,13 +148,24 @@ class ExemplarPool:
             "epochs": self.epochs[taken] - epoch,
         }
 
-    def restore(self, state: dict[str, npt.NDArray[np.generic]], rows: Int32s, epoch: int) -> None:
+    def check_state(self, state: dict[str, npt.NDArray[Any]], rows: int) -> None:
+        """Raise ValueError where ``restore`` would not understand the arrays."""
+        count = len(state["owners"])
+        for name, array in state.items():
+            expected: npt.NDArray[Any] = getattr(self, name)
+            if array.dtype != expected.dtype or array.shape != (count, *expected.shape[1:]):
+                raise ValueError(f"exemplars.{name} has another shape or type")
+        owners = state["owners"]
+        if count and not 0 <= owners.min() <= owners.max() < rows * self.per_row:
+            raise ValueError("exemplars of series that are not there")
+        if len(np.unique(owners)) != count:
+            raise ValueError("two exemplars of one bucket")
+
+    def restore(self, state: dict[str, npt.NDArray[Any]], rows: Int32s, epoch: int) -> None:
         """Take up what ``state`` gave; ``rows`` are the rows' new numbers."""
-        owners = state["owners"].astype(np.int64)
+        owners: npt.NDArray[np.int64] = state["owners"]
         if not len(owners):
             return
-        if owners.min() < 0 or owners.max() >= len(rows) * self.per_row or len(np.unique(owners)) != len(owners):
-            raise ValueError("exemplars of rows that do not exist")
         self._make_room(len(owners))
         self._free_count -= len(owners)
         slots = self._free[self._free_count : self._free_count + len(owners)].copy()
@@ -163,7 +176,7 @@ class ExemplarPool:
         self.ranks[slots] = state["ranks"]
         self.values[slots] = state["values"]
         self.times[slots] = state["times"]
-        self.epochs[slots] = state["epochs"].astype(np.int64) + epoch
+        self.epochs[slots] = state["epochs"] + epoch
 
     def _make_room(self, needed: int) -> None:
         """Have at least ``needed`` free slots."""

@@ -38,15 +38,18 @@ Array = npt.NDArray[Any]
 Amounts = float | npt.NDArray[Any]
 
 _ONE = np.ones(1)
+_EXEMPLARS = "exemplars."
+_COARSEST = -11
+"""At this scale all floats lie in two buckets, the fewest that ``max_size`` allows."""
 _EXPONENTIAL_EXEMPLARS = 8
 """Exemplars of one exponential histogram: one per last three bits of the value's exponent."""
 
 
 class ColumnSpec(NamedTuple):
-    """A column: cells per row, their type, and what an unused row holds."""
+    """A column: its type, cells per row (0: one, and the array has one dimension), and what an unused row holds."""
 
     dtype: Any
-    width: int = 1
+    width: int = 0
     fill: float = 0
 
 
@@ -143,7 +146,7 @@ class Instrument:
         if self._last is not None:
             arrays |= {f"last.{name}": column[rows] for name, column in self._last.items()}
         if self._pool is not None:
-            arrays |= {f"exemplars.{name}": array for name, array in self._pool.state(rows, epoch).items()}
+            arrays |= {f"{_EXEMPLARS}{name}": array for name, array in self._pool.state(rows, epoch).items()}
         return arrays
 
     def check_state(self, state: dict[str, Array], rows: int) -> None:
@@ -153,9 +156,12 @@ class Instrument:
                 array = state.get(f"{prefix}.{name}")
                 if array is None and prefix == "last":
                     continue
-                expected = (rows,) if spec.width == 1 else (rows, spec.width)
+                expected = (rows, spec.width) if spec.width else (rows,)
                 if array is None or array.shape != expected or array.dtype != spec.dtype:
                     raise ValueError(f"{self.name}: column {prefix}.{name} has another shape or type")
+        exemplars = _part(state, _EXEMPLARS)
+        if self._pool is not None and exemplars:
+            self._pool.check_state(exemplars, rows)
 
     def restore(self, state: dict[str, Array], rows: Rows, epoch: int) -> None:
         """Take up what ``state`` gave; ``rows`` are the rows' new numbers."""
@@ -165,13 +171,9 @@ class Instrument:
             self._last = {name: _unused(spec, self.table.capacity) for name, spec in self.specs.items()}
             for name in self.specs:
                 self._last[name][rows] = state[f"last.{name}"]
-        if self._pool is not None and "exemplars.owners" in state:
-            prefix = "exemplars."
-            self._pool.restore(
-                {name.removeprefix(prefix): array for name, array in state.items() if name.startswith(prefix)},
-                rows,
-                epoch,
-            )
+        exemplars = _part(state, _EXEMPLARS)
+        if self._pool is not None and exemplars:
+            self._pool.restore(exemplars, rows, epoch)
 
     def _values(self, now: dict[str, Array], before: dict[str, Array] | None) -> tuple[Bools, Values]:
         """Which of the rows have a point, and the points."""
@@ -267,7 +269,7 @@ class Gauge(Instrument):
     has_deltas = False
 
     def __init__(self, name: str, unit: str, description: str, table: SeriesTable) -> None:
-        super().__init__(name, unit, description, table, {"values": ColumnSpec(np.float64, 1, math.nan)}, 0)
+        super().__init__(name, unit, description, table, {"values": ColumnSpec(np.float64, 0, math.nan)}, 0)
 
     def set(self, target: Target, values: Amounts) -> None:
         """Set rows (``SeriesTable.resolve``) to ``values``: one, or one per row. NaN is refused."""
@@ -349,7 +351,7 @@ class Histogram(Instrument):
         counts, sums = now["counts"], now["sums"]
         if before is not None:
             counts, sums = counts - before["counts"], subtract_sums(sums, before["sums"])
-        keep = counts.any(axis=1)
+        keep: Bools = np.any(counts, axis=1)
         if not keep.all():
             counts, sums = counts[keep], sums[keep]
         return keep, HistogramValues(self.bounds, counts, float_sums(sums, self.per_unit))
@@ -381,14 +383,27 @@ class ExponentialHistogram(Histogram):
         specs = {
             "counts": ColumnSpec(np.float64, max_size),
             "zeros": ColumnSpec(np.float64),
-            "scales": ColumnSpec(np.int32, 1, accumulate.MAX_SCALE),
+            "scales": ColumnSpec(np.int32, 0, accumulate.MAX_SCALE),
             "lows": ColumnSpec(np.int64),
-            "highs": ColumnSpec(np.int64, 1, -1),
+            "highs": ColumnSpec(np.int64, 0, -1),
             "sums": ColumnSpec(np.uint64, 2),
-            "least": ColumnSpec(np.float64, 1, math.inf),
-            "most": ColumnSpec(np.float64, 1, -math.inf),
+            "least": ColumnSpec(np.float64, 0, math.inf),
+            "most": ColumnSpec(np.float64, 0, -math.inf),
         }
         Instrument.__init__(self, name, unit, description, table, specs, _EXPONENTIAL_EXEMPLARS if exemplars else 0)
+
+    def check_state(self, state: dict[str, Array], rows: int) -> None:
+        """Raise ValueError where ``restore`` would not understand the arrays, or the native loop could leave its
+        ring.
+        """
+        super().check_state(state, rows)
+        for prefix in ("now", "last"):
+            if f"{prefix}.lows" not in state:
+                continue
+            lows, highs, scales = (state[f"{prefix}.{name}"] for name in ("lows", "highs", "scales"))
+            fits = (lows >= -(2**31)) & (highs < 2**31) & (highs - lows < self.max_size) & (highs >= lows - 1)
+            if not (fits & (scales >= _COARSEST) & (scales <= accumulate.MAX_SCALE)).all():
+                raise ValueError(f"{self.name}: buckets out of range")
 
     def _observe(self, rows: Rows, values: Floats, weights: Floats, buckets: Rows) -> None:
         flat = self._flat
@@ -418,8 +433,9 @@ class ExponentialHistogram(Histogram):
             zeros, sums = zeros - before["zeros"], subtract_sums(sums, before["sums"])
             least = most = np.full(len(zeros), np.nan)
         keep = counts.any(axis=1) | (zeros != 0)
+        scales = np.where(now["highs"] < now["lows"], 0, now["scales"])  # zeros alone have no scale; the SDKs say 0
         return keep, ExponentialValues(
-            now["scales"][keep],
+            scales[keep].astype(np.int32),
             zeros[keep],
             now["lows"][keep].astype(np.int32),
             counts[keep],
@@ -461,6 +477,10 @@ def float_sums(sums: Array, per_unit: float) -> Floats:
     return result
 
 
+def _part(state: dict[str, Array], prefix: str) -> dict[str, Array]:
+    return {name.removeprefix(prefix): array for name, array in state.items() if name.startswith(prefix)}
+
+
 def _per_unit(resolution: float) -> float:
     if not (math.isfinite(resolution) and resolution > 0):
         raise ValueError(f"resolution must be positive: {resolution}")
@@ -468,7 +488,7 @@ def _per_unit(resolution: float) -> float:
 
 
 def _unused(spec: ColumnSpec, rows: int) -> Array:
-    return np.full(rows if spec.width == 1 else (rows, spec.width), spec.fill, spec.dtype)
+    return np.full((rows, spec.width) if spec.width else rows, spec.fill, spec.dtype)
 
 
 def epoch_of(monotonic_nano: int) -> int:

@@ -586,6 +586,8 @@ class RowFinder:
         self._slow = False
         self._any_label_full = False
         self._full = False
+        self._status = 0
+        self._detail = 0
 
     def bind_series(
         self, slots: object, arena: object, offsets: object, lengths: object, updated: object, row_resource: object

@@ -34,7 +34,7 @@ from pipeline.model.key_table import (
 )
 from pipeline.model.label_limit import LabelLimit
 from pipeline.model.label_plan import LabelPlan, SlowCells
-from pipeline.model.limits import Limits
+from pipeline.model.limits import Limits as Limits
 from pipeline.model.metrics import ABSENT_LENGTH, NO_RESOURCE, OVERFLOW_LABEL, SeriesView, key_values
 from pipeline.model.records import REPEATED, Level
 from pipeline.model.resources import Resource, ResourceTable, SavedResource
@@ -303,9 +303,11 @@ class SeriesTable:
     def _expired(self, updated: npt.NDArray[np.int64], after_s: float, now: int) -> npt.NDArray[np.bool_]:
         before = now - round(after_s * 1e9)
         old = updated < before
+        if not self._columns:
+            return old
         if self._delta_at is not None:
-            return old & (updated < self._delta_at)
-        return old & ((updated < self._collected_at) | (updated < before - HOLD_UNCOLLECTED_NS))
+            return old & (updated <= self._delta_at)
+        return old & ((updated <= self._collected_at) | (updated < before - HOLD_UNCOLLECTED_NS))
 
     # -- collecting --------------------------------------------------------------------------------
 
@@ -342,7 +344,7 @@ class SeriesTable:
         position = np.full(self.no_resource + 1, -1, np.int32)
         position[slots] = np.arange(len(slots))
         keys = [self.keys.key(row) for row in rows.tolist()]
-        columns = {
+        columns: dict[str, npt.NDArray[Any]] = {
             "keys": np.frombuffer(b"".join(keys), np.uint8),
             "lengths": self.keys.lengths[rows],
             "resource": position[self.row_resource[rows]],
@@ -571,7 +573,7 @@ class SeriesTable:
     def _evict_resource(self, now: int) -> bool:
         slot = self.resources.least_recent()
         updated = int(self.resources.updated[slot])
-        if now - updated < EVICT_IDLE_NS or (self._delta_at is not None and updated >= self._delta_at):
+        if now - updated < EVICT_IDLE_NS or (self._delta_at is not None and updated > self._delta_at):
             return False
         rows = self.keys.rows()
         self._remove(rows[self.row_resource[rows] == slot], "evicted")

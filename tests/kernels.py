@@ -1,0 +1,43 @@
+"""The native modules of the model, compiled and uncompiled side by side."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from functools import cache
+from importlib.machinery import SourceFileLoader
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from pipeline.model import exemplars, instruments, key_store, label_plan, resources, series
+
+MODES = ("compiled", "uncompiled")
+
+
+@cache
+def uncompiled(name: str) -> ModuleType:
+    """The Python source of a native module, whatever is installed."""
+    module = importlib.import_module(name)
+    source = Path(str(module.__file__)).with_name(name.rpartition(".")[2] + ".py")
+    loader = SourceFileLoader(f"{name}_uncompiled", str(source))
+    spec = importlib.util.spec_from_file_location(loader.name, source, loader=loader)
+    assert spec is not None
+    loaded = importlib.util.module_from_spec(spec)
+    loader.exec_module(loaded)
+    return loaded
+
+
+def use(mode: str, patch: pytest.MonkeyPatch) -> None:
+    """Let new tables and instruments take the kernels of this mode."""
+    if mode == "compiled":
+        return
+    keys = uncompiled("pipeline.model.key_table")
+    patch.setattr(key_store, "KeyIndex", keys.KeyIndex)
+    patch.setattr(series, "RowFinder", keys.RowFinder)
+    patch.setattr(series, "label_bytes", keys.label_bytes)
+    patch.setattr(resources, "label_bytes", keys.label_bytes)
+    patch.setattr(label_plan, "FIXED_TEXTS", keys.FIXED_TEXTS)
+    patch.setattr(instruments, "accumulate", uncompiled("pipeline.model.accumulate"))
+    patch.setattr(exemplars, "offer", uncompiled("pipeline.model.exemplar_sampling").offer)

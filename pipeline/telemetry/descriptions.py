@@ -1,4 +1,4 @@
-"""What the engine's own metrics mean; shown as HELP on the page. Names are the Collector's where it has the same thing."""
+"""What the engine's own metrics mean, shown as HELP on the page. Names are the Collector's where it has the same."""
 
 DESCRIPTIONS = {
     "otelcol_receiver_accepted_spans": "Spans that the pipelines have processed",

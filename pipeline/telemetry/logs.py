@@ -43,6 +43,13 @@ class ComponentLogger(logging.LoggerAdapter[logging.Logger]):
         self._last: dict[str, int] = {}
         self._suppressed: dict[str, int] = {}
 
+    if TYPE_CHECKING:  # any keyword may be a field; logging's own signatures know four
+
+        def debug(self, msg: object, *args: object, **fields: Any) -> None: ...
+        def info(self, msg: object, *args: object, **fields: Any) -> None: ...
+        def warning(self, msg: object, *args: object, **fields: Any) -> None: ...
+        def error(self, msg: object, *args: object, **fields: Any) -> None: ...
+
     def process(self, msg: Any, kwargs: MutableMapping[str, Any]) -> tuple[Any, MutableMapping[str, Any]]:
         """Move keyword arguments that logging does not know into the fields of the record."""
         passed = {key: kwargs[key] for key in _LOGGING_KEYS & kwargs.keys()}

@@ -40,16 +40,12 @@ def load(state: bytes, store: EdgeStore, reader: HalfReader, now_nano: int) -> N
         with np.load(io.BytesIO(state), allow_pickle=False) as arrays:
             header = json.loads(arrays["header"].tobytes())
             halves, which, left_nano = arrays["halves"], arrays["sets"], arrays["left_nano"]
-    except (OSError, KeyError, zipfile.BadZipFile, EOFError) as error:
+        if header["version"] != VERSION or halves.shape != (len(which), 8) or left_nano.shape != which.shape:
+            raise ValueError("of another version, or damaged")
+        numbers = np.array([_number(reader, described) for described in header["sets"]], np.uint64)[which]
+    except (OSError, KeyError, IndexError, TypeError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise ValueError(f"not a snapshot of a service graph: {error}") from error
-    n = len(left_nano)
-    if header.get("version") != VERSION or halves.shape != (n, 8) or which.shape != (n,):
-        raise ValueError("not a snapshot of a service graph of this version")
-    if not n:
-        return
-    numbers = np.array([_number(reader, described) for described in header["sets"]], np.uint64)
-    flags = halves[:, LABEL_WORD] & ~LABEL_BITS
-    halves[:, LABEL_WORD] = flags | (numbers[which] + np.uint64(1))
+    halves[:, LABEL_WORD] = (halves[:, LABEL_WORD] & ~LABEL_BITS) | (numbers + np.uint64(1))
     store.load(np.ascontiguousarray(halves, np.uint64), left_nano.astype(np.int64), now_nano)
 
 

@@ -179,6 +179,13 @@ class Config(ComponentConfig):
                 raise ValueError(f"use either `{key}` or `exponential_histogram_max_size`")
         return self
 
+    @model_validator(mode="after")
+    def _labels_are_distinct(self) -> Self:
+        taken = sorted(_LABELS & set(self.dimensions))
+        if taken and not self.prefixed_dimensions:
+            raise ValueError(f"dimensions: already a label: {', '.join(taken)}")
+        return self
+
     @property
     def tempo(self) -> bool:
         """Whether Tempo's defaults and behaviours apply."""
@@ -259,6 +266,9 @@ _SPELLINGS = (
     ("database_name_attributes", "database_name_attribute"),
 )
 """Keys of which only one may be given."""
+
+
+_LABELS = frozenset(("client", "server", "connection_type", "failed", "virtual_node"))
 
 
 def _first(one: T | None, other: T | None, default: T) -> T:

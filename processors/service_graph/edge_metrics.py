@@ -83,25 +83,21 @@ class EdgeMetrics:
         Returns:
             int32[n], their rows; ``NO_EDGE`` for a lone half that makes no edge.
         """
-        n = len(edges)
         rows = self._rows(edges)
-        weights, failed, client_s, server_s = np.empty((4, n))
-        problems = np.zeros_like(self.problems)
-        measure(edges, self._longest_nano, weights, failed, client_s, server_s, problems)
+        weights, failed, client_s, server_s = np.empty((4, len(edges)))
+        unknown = measure(edges, self._longest_nano, weights, failed, client_s, server_s, self.problems)
         if self._requests is not None and self._failed is not None:
             self._requests.add(rows, weights)
             self._failed.add(rows, failed)
         if self._info is not None:
             self._info.set(rows, 1.0)
         if self._server is not None and self._client is not None:
-            some_unknown = problems.any()
             spans = self._exemplar_spans(edges) if self._exemplars else None
             for histogram, seconds in ((self._server, server_s), (self._client, client_s)):
-                known = np.where(seconds < 0, NO_EDGE, rows).astype(np.int32) if some_unknown else rows
+                known = np.where(seconds < 0, NO_EDGE, rows).astype(np.int32) if unknown else rows
                 histogram.record(known, seconds, weights, spans)
             if self._messaging is not None:
                 self._record_messaging(self._messaging, edges, rows, weights, spans)
-        self.problems += problems
         return rows
 
     @property

@@ -220,7 +220,7 @@ def measure(
     client_s: object,
     server_s: object,
     problems: object,
-) -> cython.void:
+) -> cython.Py_ssize_t:
     """Write the numbers of each edge.
 
     Args:
@@ -232,6 +232,8 @@ def measure(
         client_s, server_s: float64[n]. Durations; -1: do not observe. A virtual node's is 0, a database's is its
             client's.
         problems: int64[3], added to, by ``TIME_PROBLEMS``.
+    Returns:
+        How many durations are -1.
     """
     n: cython.Py_ssize_t = len(weights)
     i: cython.Py_ssize_t
@@ -239,6 +241,7 @@ def measure(
     client: cython.ulonglong
     server: cython.ulonglong
     weight: cython.double
+    unknown: cython.Py_ssize_t = 0
     edge: cython.p_ulonglong = words_at(edges.reshape(-1))
     number: cython.p_double = doubles_at(edges.reshape(-1).view(np.float64))
     to_weight: cython.p_double = doubles_at(weights)
@@ -265,6 +268,11 @@ def measure(
                 to_server[i] = to_client[i]
             to_weight[i] = weight
             to_failed[i] = weight if ((client | server) >> 32) & 4 else 0.0
+            if to_client[i] < 0:
+                unknown += 1
+            if to_server[i] < 0:
+                unknown += 1
+    return unknown
 
 
 @cython.ccall

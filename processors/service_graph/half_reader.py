@@ -77,7 +77,7 @@ class Layout(NamedTuple):
     words: UInt64s
     first: int
     width: int
-    fields: tuple[int, int, int, int, int, int, int]
+    fields: tuple[int, ...]
 
     @property
     def kind(self) -> int:
@@ -107,6 +107,8 @@ class HalfReader:
         self._adjusted = AdjustedCount(tracestate=config.tracestate, ratio_key=config.span_multiplier_key)
         self._follow_links = config.links
         self._skip_nameless = config.skip_resources_without_service_name
+        self._projection: object = None
+        self._fields: tuple[int, ...] = ()
         self.cut_links = 0
         self.reads = tuple(
             dict.fromkeys((*SPAN_COLUMNS, SERVICE_COLUMN, *nodes.reads, *self._filter.reads, *self._adjusted.reads))
@@ -116,22 +118,26 @@ class HalfReader:
         """uint64[n, 8]: the halves among the spans, clients before servers."""
         if self._skip_nameless:
             spans = spans.where(spans[SERVICE_COLUMN].present())
-        rows = spans.item_rows
-        n = len(rows)
+        n = len(spans)
         if not n:
             return np.empty((0, 8), np.uint64)
-        layout = _layout(spans)
-        positions = np.empty((2, n), np.int32)
-        c, s = halves.split(layout.words, layout.first, layout.width, layout.kind, rows, positions[0], positions[1])
+        layout = self._layout(spans)
+        positions = np.empty(2 * n, np.int32)
+        c, s, consumers = halves.split(layout.words, layout.first, layout.width, layout.kind, spans.rows, n, positions)
+        clients, servers = positions[:c], positions[n : n + s]
         out = np.empty((c + s, 8), np.uint64)
         if c:
-            self._fill(out[:c], spans, layout, positions[0, :c], is_server=False)
+            self._fill(out[:c], spans, layout, clients, is_server=False)
         if s:
-            self._fill(out[c:], spans, layout, positions[1, :s], is_server=True)
-        if c + s and (self._filter or self._adjusted.reads):
-            self._weigh(out, spans, np.concatenate((positions[0, :c], positions[1, :s])))
-        if s and self._follow_links:
-            out = self._linked(out, spans, layout, rows[positions[1, :s]])
+            self._fill(out[c:], spans, layout, servers, is_server=True)
+        adjusted = self._adjusted.of(spans)
+        if adjusted is not None:
+            out.view(np.float64)[:, WEIGHT_WORD] = adjusted.counts[np.concatenate((clients, servers))]
+        if self._filter:
+            filtered = ~self._filter.mask(spans)[np.concatenate((clients, servers))]
+            out[:, LABEL_WORD] |= (filtered * np.uint64(FLAGS["filtered"])) << FLAG_SHIFT
+        if consumers and self._follow_links:
+            out = self._linked(out, spans, layout, _rows(spans, servers))
         return out
 
     def labels(self, word: int) -> Half:
@@ -156,21 +162,19 @@ class HalfReader:
             table.note_collected(delta=False)
             table.expire()
 
+    def _layout(self, spans: SpanBatch) -> Layout:
+        if spans.projection is not self._projection:
+            self._fields = tuple(_field(spans, column).word for column in SPAN_COLUMNS)
+            self._projection = spans.projection
+        records = spans.records
+        return Layout(records.words, records.first[Level.ITEM], records.width[Level.ITEM], self._fields)
+
     def _fill(self, out: UInt64s, spans: SpanBatch, layout: Layout, positions: Int32s, *, is_server: bool) -> None:
-        rows = spans.item_rows[positions]
+        rows = _rows(spans, positions)
         side = SpanBatch(spans.records, spans.projection, rows, spans.added)
         labels = (self.servers if is_server else self.clients).rows_of(side)
         alone = self._no_lonely if is_server else self._lonely.flags
         halves.fill(out, layout.words, layout.first, layout.width, layout.fields, rows, labels, alone, is_server)
-
-    def _weigh(self, out: UInt64s, spans: SpanBatch, positions: Int32s) -> None:
-        """Put in what few batches have: adjusted counts, and spans that are filtered out."""
-        adjusted = self._adjusted.of(spans)
-        if adjusted is not None:
-            out.view(np.float64)[:, WEIGHT_WORD] = adjusted.counts[positions]
-        if self._filter:
-            filtered = ~self._filter.mask(spans)[positions]
-            out[:, LABEL_WORD] |= (filtered * np.uint64(FLAGS["filtered"])) << FLAG_SHIFT
 
     def _linked(self, out: UInt64s, spans: SpanBatch, layout: Layout, rows: Int32s) -> UInt64s:
         """Give consumers with links one half per linked producer, in place of the one with their parent."""
@@ -204,10 +208,9 @@ class HalfReader:
         return np.frombuffer(b"".join(list(keys)[:MAX_LINKS]), "<u8").reshape(-1, KEY_WORDS)
 
 
-def _layout(spans: SpanBatch) -> Layout:
-    records = spans.records
-    fields = tuple(_field(spans, column).word for column in SPAN_COLUMNS)
-    return Layout(records.words, records.first[Level.ITEM], records.width[Level.ITEM], fields)  # type: ignore[arg-type]
+def _rows(spans: SpanBatch, positions: Int32s) -> Int32s:
+    """Item rows of positions in a batch."""
+    return positions if spans.rows is None else spans.rows[positions]
 
 
 def _field(spans: SpanBatch, column: str) -> Field:

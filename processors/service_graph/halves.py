@@ -44,37 +44,40 @@ def split(
     width: cython.Py_ssize_t,
     kind: cython.Py_ssize_t,
     rows: object,
-    clients: object,
-    servers: object,
+    n: cython.Py_ssize_t,
+    positions: object,
 ) -> tuple:
     """Find the two sides: clients and producers, servers and consumers.
 
     Args:
         words: The records' words; row r begins at ``first + r * width``, its kind at word ``kind``.
-        rows: int32[n], the rows to look at, n > 0.
-        clients, servers: int32[n], positions in ``rows`` are written to them.
+        rows: int32[n], the rows to look at; None: rows 0 to n - 1.
+        n: Above 0.
+        positions: int32[2 * n]. Positions in ``rows`` are written to it, of clients from 0 on, of servers from n on.
     Returns:
-        How many there are of each.
+        Clients, servers, and how many of the servers are consumers.
     """
-    n: cython.Py_ssize_t = len(rows)
     i: cython.Py_ssize_t
     c: cython.Py_ssize_t = 0
-    s: cython.Py_ssize_t = 0
+    s: cython.Py_ssize_t = n
+    consumers: cython.Py_ssize_t = 0
     of_kind: cython.ulonglong
+    chosen: cython.bint = rows is not None
     base: cython.p_ulonglong = words_at(words)
-    row: cython.p_int = ints_at(rows)
-    client: cython.p_int = ints_at(clients)
-    server: cython.p_int = ints_at(servers)
+    to: cython.p_int = ints_at(positions)
+    row: cython.p_int = ints_at(rows if chosen else positions)
     with cython.nogil:
         for i in range(n):
-            of_kind = base[first + row[i] * width + kind]
+            of_kind = base[first + (row[i] if chosen else i) * width + kind]
             if of_kind == _CLIENT or of_kind == _PRODUCER:
-                client[c] = cython.cast(cython.int, i)
+                to[c] = cython.cast(cython.int, i)
                 c += 1
             elif of_kind == _SERVER or of_kind == _CONSUMER:
-                server[s] = cython.cast(cython.int, i)
+                to[s] = cython.cast(cython.int, i)
                 s += 1
-    return c, s
+                if of_kind == _CONSUMER:
+                    consumers += 1
+    return c, s - n, consumers
 
 
 @cython.ccall

@@ -5,14 +5,14 @@ Int32s = npt.NDArray[np.int32]
 UInt64s = npt.NDArray[np.uint64]
 
 def split(
-    words: UInt64s, first: int, width: int, kind: int, rows: Int32s, clients: Int32s, servers: Int32s
-) -> tuple[int, int]: ...
+    words: UInt64s, first: int, width: int, kind: int, rows: Int32s | None, n: int, positions: Int32s
+) -> tuple[int, int, int]: ...
 def fill(
     out: UInt64s,
     words: UInt64s,
     first: int,
     width: int,
-    fields: tuple[int, int, int, int, int, int, int],
+    fields: tuple[int, ...],
     rows: Int32s,
     labels: Int32s,
     alone: npt.NDArray[np.uint8],

@@ -185,14 +185,15 @@ class Engine:
         pushed = [p for p in self.graph.metrics_pipelines if source in p.sources and p.consume is not None]
         if not pushed:
             return
-        with self._lock:
-            batch = source.meter.collect(self.clock.unix_nano(), delta=source.processor.pushes_deltas)
-            processed = [(pipeline, _processed(pipeline, batch)) for pipeline in pushed]
-        for pipeline, left in processed:
-            if left is not None and pipeline.consume is not None:
-                # The edges have counted and logged a failure; the next flush brings newer values of the same series.
-                with contextlib.suppress(RetryableError, PermanentError):
-                    pipeline.consume(left)
+        with self._reported(source.key, "flush failed"):
+            with self._lock:
+                batch = source.meter.collect(self.clock.unix_nano(), delta=source.processor.pushes_deltas)
+                processed = [(pipeline, _processed(pipeline, batch)) for pipeline in pushed]
+            for pipeline, left in processed:
+                if left is not None and pipeline.consume is not None:
+                    # The edges have counted and logged a failure; the next flush brings newer values of each series.
+                    with contextlib.suppress(RetryableError, PermanentError):
+                        pipeline.consume(left)
 
     @contextlib.contextmanager
     def _reported(self, key: tuple[str, str], what: str) -> Iterator[None]:

@@ -32,7 +32,7 @@ Entry = tuple[str, str]
 class Source:
     """A component whose metrics some pipeline takes."""
 
-    id: str
+    key: Key
     processor: Processor
     meter: Meter
 
@@ -82,7 +82,7 @@ class Graph:
 
     def sources(self) -> list[Source]:
         """Every component whose metrics a pipeline takes, once."""
-        found = {id(source.processor): source for pipeline in self.metrics_pipelines for source in pipeline.sources}
+        found = {source.key: source for pipeline in self.metrics_pipelines for source in pipeline.sources}
         return list(found.values())
 
 
@@ -211,7 +211,7 @@ class _Builder:
             component = self.checked.resolve("receivers", reference)
             key = (component.definition.kind, reference.id)
             if key in self.graph.processors:
-                sources.append(Source(reference.id, self.graph.processors[key], self.graph.meters[key]))
+                sources.append(Source(key, self.graph.processors[key], self.graph.meters[key]))
         steps = [self._through("processors", reference.id, "metrics", None) for reference in pipeline.processors]
         return MetricsPipeline(pipeline.id, tuple(sources), tuple(steps), fan_out(sinks), frozenset(pulling))
 

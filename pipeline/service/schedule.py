@@ -38,9 +38,9 @@ class Schedule:
 
     def run_due(self) -> None:
         """Run what is due now."""
+        self.last_run_nano = self._clock.monotonic_nano()
         for job in self._jobs:
             now = self._clock.monotonic_nano()
-            self.last_run_nano = now
             if now >= job.due_nano:
                 job.due_nano = now + job.interval_nano
                 job.action()

@@ -9,7 +9,7 @@ DESCRIPTIONS = {
     "otelcol_processor_outgoing_items": "Items that a processor has passed on",
     "otelcol_processor_consumed_items": "Items given to a processor, by outcome",
     "otelcol_processor_internal_duration": "Time of a processor with one batch",
-    "otelcol_processor_tick_failures": "Ticks or expiries of a processor that failed",
+    "otelcol_processor_tick_failures": "Ticks, expiries and flushes of a processor that failed",
     "otelcol_processor_memory_limiter_accepted_spans": "Spans let through",
     "otelcol_processor_memory_limiter_refused_spans": "Spans refused because memory is scarce",
     "otelcol_processor_memory_limiter_limit": "Memory above which data is refused",

@@ -225,6 +225,17 @@ def test_a_failing_tick_is_counted_and_does_not_stop_the_others() -> None:
     assert len(part(engine, "step/2").ticks) == 1
 
 
+def test_a_failing_flush_does_not_stop_the_engine() -> None:
+    clock = FakeClock()
+    engine = engine_of(COUNTED, clock)
+    engine._plan()
+    meter: Any = engine.graph.meters["connectors", "count"]
+    meter.collect = lambda now, delta=False: 1 / 0
+    clock.advance(10.0)
+    engine.schedule.run_due()
+    assert engine.metrics.value("otelcol_connector_tick_failures", connector="count") == 1
+
+
 def test_things_start_back_to_front_and_stop_front_to_back() -> None:
     text = CHAIN.replace("service: {", "extensions: {beside: }\nservice: {extensions: [beside], ")
     EVENTS.clear()

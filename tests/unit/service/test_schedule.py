@@ -37,6 +37,14 @@ def test_a_jump_of_the_wall_clock_changes_nothing() -> None:
     assert done == ["a"]
 
 
+def test_a_round_without_jobs_is_a_sign_of_life_too() -> None:
+    clock = FakeClock()
+    schedule = Schedule(clock)
+    clock.advance(100.0)
+    schedule.run_due()
+    assert schedule.last_run_nano == clock.monotonic_nano()
+
+
 def test_waiting_never_exceeds_the_heartbeat() -> None:
     clock = FakeClock()
     schedule = Schedule(clock)

@@ -22,7 +22,7 @@ Key = tuple[tuple[str, str], ...]
 
 @dataclass
 class Series:
-    """One series: spans, observations per bucket (not cumulative, the last is +Inf), their sum in nanoseconds."""
+    """One series: spans; observations per bucket, not cumulative, the last is +Inf ([]: none); their sum in ns."""
 
     calls: int = 0
     buckets: list[int] = field(default_factory=list)
@@ -61,14 +61,15 @@ def red(
         labels = dict(defaults or {})
         labels |= {key: resource[key] for key in resource_labels if key in resource}
         labels |= {key: both[key] for key in dimensions if key in both}
-        labels["service.name"] = resource.get("service.name", "unknown_service")
+        labels["service.name"] = resource.get("service.name") or "unknown_service"
         labels["span.name"] = span.name or "unknown"
         labels["span.kind"] = Span.SpanKind.Name(span.kind if span.kind <= 5 else 0)
         labels["status.code"] = Status.StatusCode.Name(span.status.code if span.status.code <= 2 else 0)
-        one = series.setdefault(tuple(sorted(labels.items())), Series(buckets=[0] * (len(bounds_ns) + 1)))
+        one = series.setdefault(tuple(sorted(labels.items())), Series())
         one.calls += 1
         duration = max(span.end_time_unix_nano - span.start_time_unix_nano, 0)
         if span.start_time_unix_nano and span.end_time_unix_nano and duration <= DAY_NS:
+            one.buckets = one.buckets or [0] * (len(bounds_ns) + 1)
             one.buckets[sum(bound < duration for bound in bounds_ns)] += 1
             one.sum_ns += duration
     return series

@@ -21,7 +21,7 @@ def test_defaults_are_the_collectors() -> None:
     assert config.histogram.unit == "ms"
     assert config.metrics_flush_interval == 60
     assert config.resource_metrics_cache_size == 1000
-    assert (config.metrics_expiration, config.series_expiration, config.aggregation_cardinality_limit) == (0, 0, 0)
+    assert (config.metrics_expiration, config.aggregation_cardinality_limit) == (0, 0)
     assert not config.exemplars.enabled
     assert not config.events.enabled
 

@@ -150,12 +150,13 @@ PARTS: dict[str, dict[str, type[Component]]] = {
 QUIET = "service: {telemetry: {metrics: {level: none}}}"
 
 
-def checked(text: str) -> Checked:
-    return check(load_document(["env:C", "env:Q"], environ={"C": text, "Q": QUIET}), Registry(PARTS))
+def checked(text: str, more: str = "") -> Checked:
+    sources = {"C": text, "QUIET": QUIET, "MORE": more}
+    return check(load_document([f"env:{name}" for name in sources], environ=sources), Registry(PARTS))
 
 
-def engine_of(text: str, clock: FakeClock | None = None) -> Engine:
-    return Engine(checked(text), clock or FakeClock())
+def engine_of(text: str, clock: FakeClock | None = None, more: str = "") -> Engine:
+    return Engine(checked(text, more), clock or FakeClock())
 
 
 def feed(engine: Engine, spans: SpanBatch, receiver: str = "feed") -> Any:

@@ -1,6 +1,7 @@
 """The running pipelines, with a fake clock and without threads of receivers."""
 
 import threading
+import urllib.request
 from typing import Any
 
 import pytest
@@ -316,6 +317,19 @@ def test_status_tells_whether_data_is_accepted() -> None:
     assert status["components"]["receivers/feed"] == {"status": "running"}
     engine.stop(0.0)
     assert engine.status()["ready"] is False
+
+
+def test_own_metrics_are_served_where_the_configuration_says() -> None:
+    page = '{telemetry: {metrics: {level: normal, address: "127.0.0.1:0"}}}'
+    engine = engine_of(CHAIN, more=f"service: {page}")
+    engine.start()
+    try:
+        feed(engine, span_batch(2))
+        host, port = engine.own_metrics_addresses[0]
+        with urllib.request.urlopen(f"http://{host}:{port}/metrics", timeout=10) as response:
+            assert b'otelcol_receiver_accepted_spans_total{receiver="feed",transport="test"} 2.0' in response.read()
+    finally:
+        engine.stop(0.0)
 
 
 def test_a_column_that_does_not_exist_is_a_mistake_of_the_configuration() -> None:

@@ -235,7 +235,7 @@ class Config(ComponentConfig):
     filter_policies: tuple[FilterPolicy, ...] = ()
     span_multiplier_key: str = ""
     enable_tracestate_span_multiplier: bool | None = None
-    metrics_flush_interval: Duration = 60.0
+    metrics_flush_interval: Annotated[Duration, Field(gt=0)] = 60.0
     series_expiration: Duration | None = None
     exemplars: Exemplars = Exemplars()
     max_active_series: int = Field(default=100_000, ge=1)

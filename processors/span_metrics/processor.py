@@ -66,7 +66,7 @@ class SpanMetrics(Processor):
         reads = (*READS, *self._filter.reads, *(column for flavour in self._flavours for column in flavour.reads))
         self.reads = tuple(dict.fromkeys(reads))
         self.metrics_flush_interval_s = config.metrics_flush_interval
-        self.emits_deltas = config.aggregation_temporality == configuration.DELTA
+        self.pushes_deltas = config.aggregation_temporality == configuration.DELTA
         expires_s = config.series_expiration or (STALE_S if config.tempo and config.series_expiration is None else 0.0)
         self.tick_interval_s = min(60.0, expires_s / 4) if expires_s else None
 

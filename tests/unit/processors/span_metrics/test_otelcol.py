@@ -227,7 +227,7 @@ def test_events_are_counted_by_their_dimensions() -> None:
 
 def test_deltas_chain_and_hold_each_call_once() -> None:
     run = Harness(SpanMetrics, aggregation_temporality="AGGREGATION_TEMPORALITY_DELTA")
-    assert run.processor.emits_deltas
+    assert run.processor.pushes_deltas
     seen = []
     for number in (2, 3, 0):
         if number:

@@ -96,11 +96,13 @@ class Engine:
         """Stop accepting, finish what is under way, tick and flush a last time, shut everything down. Works twice.
 
         Args:
-            drain_s: How long receivers may take to finish requests under way.
+            drain_s: How long receivers may take, all together, to finish requests under way.
         """
         self._ready = False
+        deadline = self.clock.monotonic_nano() + round(drain_s * 1e9)
         for receiver_id, receiver in self.graph.receivers.items():
-            self._stopping_step("receivers", receiver_id, partial(receiver.drain, drain_s))
+            left_s = max(0, deadline - self.clock.monotonic_nano()) / 1e9
+            self._stopping_step("receivers", receiver_id, partial(receiver.drain, left_s))
         for intake in self._intakes:
             intake.close()
         for receiver_id, receiver in self.graph.receivers.items():

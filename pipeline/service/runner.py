@@ -21,12 +21,15 @@ from pipeline.telemetry.logs import ComponentLogger, configure_logging
 DRAIN_S = 20.0
 """Less than the 30 s that Kubernetes grants between SIGTERM and SIGKILL."""
 
+GIVE_UP_S = 8.0
+"""After the drain time, for the last flush and for shutdowns. A component that hangs longer is left behind."""
+
 
 def run(checked: Checked, uris: Sequence[str], drain_s: float = DRAIN_S) -> int:
     """Run until SIGTERM or SIGINT.
 
     Returns:
-        Exit status: 0 after a clean stop.
+        Exit status: 0 after a clean stop. A stop that hangs ends the process with 1.
     Raises:
         ConfigError: The pipelines cannot be started.
     """
@@ -48,9 +51,18 @@ def run(checked: Checked, uris: Sequence[str], drain_s: float = DRAIN_S) -> int:
         logger.info("everything is ready", version=__version__, pid=os.getpid())
         stop.wait()
         logger.info("stopping", drain_s=drain_s)
+        give_up = threading.Timer(drain_s + GIVE_UP_S, _give_up, (logger,))
+        give_up.daemon = True
+        give_up.start()
         engine.stop(drain_s)
+        give_up.cancel()
     logger.info("stopped")
     return 0
+
+
+def _give_up(logger: ComponentLogger) -> None:
+    logger.error("a component does not stop; leaving it behind")
+    os._exit(1)
 
 
 def require_fast_protobuf() -> None:

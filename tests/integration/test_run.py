@@ -3,9 +3,11 @@
 Must never regress: what was answered with success is on /metrics; SIGTERM finishes what is under way and exits 0.
 """
 
+import contextlib
 import json
 import signal
 import socket
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -106,22 +108,47 @@ def test_bare_weir_runs_too_and_sigint_is_a_clean_stop(setting: Setting) -> None
         assert weir.wait() == 0
 
 
-def test_a_request_under_way_is_finished_when_stopping(setting: Setting) -> None:
+@contextlib.contextmanager
+def half_a_request(setting: Setting) -> Iterator[Callable[[], bytes]]:
+    """A request of which only the beginning has arrived; call what it gives to send the rest and get the answer."""
     body = payload(3)
     head = (
         "POST /v1/traces HTTP/1.1\r\nhost: x\r\ncontent-type: application/x-protobuf\r\n"
         f"content-length: {len(body)}\r\n\r\n"
     )
+    with socket.create_connection(("127.0.0.1", int(setting.env["HTTP"])), timeout=10) as connection:
+        connection.sendall(head.encode() + body[:10])
+        # A whole request on another connection: when it is answered, the half one has surely been read.
+        assert post(setting.url("HTTP", "/v1/traces"), b"")[0] == 200
+
+        def finish() -> bytes:
+            connection.sendall(body[10:])
+            return connection.recv(1000)
+
+        yield finish
+
+
+def test_a_request_under_way_is_finished_when_stopping(setting: Setting) -> None:
     with running("run", "--config", setting.config, env=setting.env) as weir:
-        with socket.create_connection(("127.0.0.1", int(setting.env["HTTP"])), timeout=10) as connection:
-            connection.sendall(head.encode() + body[:10])
-            # A whole request on another connection: when it is answered, the half one has surely been read.
-            assert post(setting.url("HTTP", "/v1/traces"), b"")[0] == 200
+        with half_a_request(setting) as finish:
             weir.signal(signal.SIGTERM)
             weir.wait_for_line("stopping")
-            connection.sendall(body[10:])
-            assert connection.recv(1000).startswith(b"HTTP/1.1 200 OK")
+            assert finish().startswith(b"HTTP/1.1 200 OK")
         assert weir.wait() == 0
+
+
+def test_a_request_that_never_ends_is_given_up_at_the_drain_time(setting: Setting) -> None:
+    arguments = ("run", "--config", setting.config, "--drain-timeout", "0.5")
+    with running(*arguments, env=setting.env) as weir, half_a_request(setting):
+        assert terminate(weir) == 0
+
+
+def test_a_second_signal_ends_at_once(setting: Setting) -> None:
+    with running("run", "--config", setting.config, env=setting.env) as weir, half_a_request(setting):
+        weir.signal(signal.SIGTERM)
+        weir.wait_for_line("stopping")
+        weir.signal(signal.SIGTERM)
+        assert weir.wait() == 128 + signal.SIGTERM
 
 
 def test_a_busy_port_is_named_and_the_exit_status_is_one(setting: Setting) -> None:

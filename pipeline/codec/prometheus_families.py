@@ -4,13 +4,12 @@ Prometheus refuses a whole page for one name with two types, and drops a series 
 arrives:
 
 * Metrics of the same final name are one family under one header. Of different types the first counts; the others are
-left out. * Series of *one* metric with equal final labels are added up. They come from resources that differ only in
-attributes which
-  are no labels, such as two pods without ``service.instance.id``; showing one of them would lose the other's requests.
-  Gauges cannot be added: the first counts.
+  left out.
+* Series of *one* metric with equal final labels are added up: they come from resources that differ only in attributes
+  which are no labels, such as two pods without ``service.instance.id`` (docs/decisions/0007). Gauges cannot be added:
+  the first counts.
 * Series of *different* metrics with equal final labels are the same measurement taken twice: the first counts. They
-are found
-  where both metrics have the same labels of their own.
+  are found where both metrics have the same labels of their own.
 
 Everything left out or added up is reported with a reason and a number of series.
 """

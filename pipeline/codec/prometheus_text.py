@@ -69,7 +69,7 @@ def multiply(a: cython.ulonglong, b: cython.ulonglong) -> tuple[cython.ulonglong
 @cython.nogil
 @cython.exceptval(check=False)
 def round_to_odd(high: cython.ulonglong, low: cython.ulonglong, c: cython.ulonglong) -> cython.ulonglong:
-    """``(high:low * c) >> 128`` with the lowest bit set where anything was lost (Schubfach, section 9.10)."""
+    """``(high:low * c) >> 128`` with the lowest bit set where anything was lost, as Schubfach needs it."""
     full: cython.ulonglong = 0xFFFFFFFFFFFFFFFF
     carried: cython.ulonglong
     _lost: cython.ulonglong
@@ -316,9 +316,7 @@ def any_byte(b: cython.p_uchar, at: cython.Py_ssize_t, n: cython.Py_ssize_t) -> 
 @cython.nogil
 @cython.exceptval(check=False)
 def sequence(b: cython.p_uchar, at: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.int:
-    """Length of the well-formed UTF-8 sequence (RFC 3629) whose first byte, at ``at``, is 0x80 or more; 0 if there is
-    none.
-    """
+    """Length of the well-formed UTF-8 sequence (RFC 3629) that begins at ``at``, not with ASCII; 0 if there is none."""
     lead: cython.uchar = b[at]
     size: cython.int = 2 if lead < 0xE0 else 3 if lead < 0xF0 else 4
     smallest: cython.uchar = 0x80
@@ -353,9 +351,7 @@ def write_value(
     n: cython.Py_ssize_t,
     escaped: cython.bint,
 ) -> cython.Py_ssize_t:
-    """A label value; at most 3 * n bytes. ``escaped``: quote, backslash and newline get the backslash of the text
-    formats.
-    """
+    """A label value; at most 3 * n bytes. ``escaped``: with backslashes, as both text formats want it."""
     end: cython.Py_ssize_t = at + n
     c: cython.uchar
     size: cython.int
@@ -689,7 +685,7 @@ class Series:
         # semicolons.
         self.fixed = int(np.diff(resource_at).max()) + int(np.ptp(label_at)) + 24 * (self.labels + columns)
         if self.has_others:
-            self.fixed += int(np.ptp(other_at))
+            self.fixed += int(np.diff(other_at).reshape(-1, self.labels).sum(axis=1).max())
         view_arrays = (view.arena, view.offsets, view.lengths, view.resource, view.start_unix_nano)
         prepared = (texts, resource_at, label_at, source_at, sources, other_at, wins, places)
         self._keep = keep = [_filled(array) for array in (*view_arrays, *prepared)]

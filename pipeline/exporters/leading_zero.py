@@ -1,4 +1,4 @@
-"""Which series a scraper is shown at zero, so that ``rate()`` sees their first increments (docs/decisions/0005).
+"""Which series a scraper is shown at zero, so that ``rate()`` sees their first increments (docs/decisions/0006).
 
 A counter that appears at 5 has, for Prometheus, never risen. So a series that a Prometheus has not seen is shown to
 it at 0 once, and at its value from the next scrape on. New is what began after the newest series of the scraper's

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.codec.prometheus_labels import LabelOptions
-from pipeline.codec.prometheus_names import Escaping, Strategy
+from pipeline.codec.prometheus_labels import LabelOptions, LabelWriter
+from pipeline.codec.prometheus_names import Escaping, Namer, Strategy
 from pipeline.model.metrics import MetricKind, Scope, Temporality
 from tests.unit.codec.metric_batches import NOW, batch, exemplars, exponential, gauge, histogram, number, resource
 from tests.unit.codec.pages import OPENMETRICS, TEXT, Reported, lines, promtool_complaint, render, samples
@@ -460,3 +460,19 @@ def test_read_only_arrays_are_fine() -> None:
         array.flags.writeable = False
     assert lines(render(batch(metric))) == ['g{a="1"} 1.5']
     assert np.frombuffer(b"x", dtype=np.uint8).flags.writeable is False
+
+
+def test_many_resources_with_labels_of_the_points_names_need_no_huge_buffer() -> None:
+    """The room of a row must follow from its own resource, not from all of them."""
+    options = LabelOptions(promote_resource=True, with_scope=False)
+    resources = [resource(i, service__name="cart", region=f"r{i}" + "x" * 500) for i in range(300)]
+    rows = [({"region": None, "i": str(i)}, i) for i in range(300)]
+    metrics = batch(number("c", rows, resources=list(range(300))), resources=resources)
+    series, _ = LabelWriter(Namer(), options, TEXT, Escaping.ALLOW_UTF8).series(
+        metrics.metrics[0].series, metrics.resources, metrics.scope
+    )
+    assert series.room() < 3_000
+    read = samples(render(metrics, options=options))
+    assert {dict(labels)["region"] for name, labels, _ in read if name == "c_total"} == {
+        one.attributes["region"] for one in resources
+    }

@@ -78,7 +78,7 @@ def load(state: bytes, tables: Sequence[SeriesTable], instruments: Mapping[str, 
         delta_since_unix_nano = int(meta["delta_since_unix_nano"])
         described = list(meta["tables"])
         saved = {json.dumps(entry["schema"], sort_keys=True): number for number, entry in enumerate(described)}
-    except (ValueError, KeyError, TypeError, OSError, zipfile.BadZipFile) as error:
+    except (ValueError, KeyError, TypeError, EOFError, OSError, zipfile.BadZipFile) as error:
         return 0, f"not a readable snapshot: {error}"
     reasons = []
     for table in tables:

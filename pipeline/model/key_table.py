@@ -41,7 +41,6 @@ NEED_RESOURCE = _need_resource
 
 UNKNOWN_RESOURCE = _unknown
 REFUSED_RESOURCE = _refused
-SOURCE_SIZE = _source_size
 
 OVERFLOW_VALUE = b"__cardinality_overflow__"
 """Value in place of those that a per-label limit keeps out (Tempo's metrics-generator, max_cardinality_per_label)."""

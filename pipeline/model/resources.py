@@ -14,7 +14,7 @@ from opentelemetry.proto.common.v1.common_pb2 import KeyValue
 from opentelemetry.proto.resource.v1.resource_pb2 import Resource as ResourceMessage
 
 from pipeline.model.attribute_text import plain_value, value_text
-from pipeline.model.key_table import label_bytes
+from pipeline.model.key_table import UNKNOWN_RESOURCE, label_bytes
 
 MAX_ATTRIBUTES = 128
 MAX_BYTES = 16_384
@@ -129,8 +129,8 @@ class ResourceTable:
         return not self._free
 
     def known(self, body: bytes) -> int:
-        """Slot of a Resource message that was met before in this encoding, or -1."""
-        return self._by_bytes.get(_short(body), -1)
+        """Slot of a Resource message that was met before in this encoding, or ``UNKNOWN_RESOURCE``."""
+        return self._by_bytes.get(_short(body), UNKNOWN_RESOURCE)
 
     def find(self, body: bytes) -> tuple[int, dict[str, Any]]:
         """Slot, -1 where the resource is new, and the attributes. A damaged message is a resource without

@@ -241,18 +241,22 @@ class SeriesTable:
         """The row of one label set, created where it is new; an overflow row at a limit."""
         now = self.clock.monotonic_nano()
         slot = self._slot_for(resource)
-        row = self._find_or_create(values, slot, now)
-        if row < 0:
-            reason = "series_limit" if self._is_full() else "resource_series_limit"
-            self._overflowed[OVERFLOW_REASONS.index(reason)] += 1
-            row = self._overflow_row(slot, now)
+        if slot == REFUSED_RESOURCE:
+            self._count_overflow("resource_limit")
+            row = self._overflow_row(self.no_resource, now)
+        else:
+            row = self._find_or_create(values, slot, now)
+            if row < 0:
+                self._count_overflow("series_limit" if self._is_full() else "resource_series_limit")
+                row = self._overflow_row(slot, now)
         self._stamp(row, now)
         return row
 
     def ensure_row(self, values: Sequence[str | None], resource: Resource | None = None) -> int:
         """As ``row_of``, but -1 at a limit: for series that shall exist at zero."""
         now = self.clock.monotonic_nano()
-        row = self._find_or_create(values, self._slot_for(resource), now)
+        slot = self._slot_for(resource)
+        row = -1 if slot == REFUSED_RESOURCE else self._find_or_create(values, slot, now)
         if row >= 0:
             self._stamp(row, now)
         return row
@@ -448,9 +452,7 @@ class SeriesTable:
         if not self.per_resource:
             raise ValueError("this table does not keep resources apart")
         slot = self.resources.slot_of(resource)
-        if slot < 0:
-            slot = self._add_resource(resource.attributes, self.clock.monotonic_nano())
-        return self.no_resource if slot == REFUSED_RESOURCE else slot
+        return slot if slot >= 0 else self._add_resource(resource.attributes, self.clock.monotonic_nano())
 
     # -- creating ----------------------------------------------------------------------------------
 
@@ -473,7 +475,7 @@ class SeriesTable:
         if row < 0 and self._label_limit is not None and self._label_limit.any_full:
             replaced = self._label_limit.replace(texts)
             if replaced != texts:
-                self._overflowed[OVERFLOW_REASONS.index("label_value_limit")] += 1
+                self._count_overflow("label_value_limit")
                 texts = replaced
                 row = self.keys.find(self._key(slot, texts, None))
         if row >= 0 or self._is_full() or self._resource_full[slot]:
@@ -490,6 +492,9 @@ class SeriesTable:
         for text in (*texts, overflow):
             parts += [_ABSENT] if text is None else [len(text).to_bytes(2, "little"), text]
         return b"".join(parts)
+
+    def _count_overflow(self, reason: str) -> None:
+        self._overflowed[OVERFLOW_REASONS.index(reason)] += 1
 
     def _overflow_row(self, slot: int, now: int) -> int:
         if self.overflow_rows[slot] < 0:
@@ -600,6 +605,7 @@ class SeriesTable:
         self.counters[reason] += len(rows)
         self.generation += 1
         self.changes += 1
+        self._last_rows = None
         touched = np.unique(slots)
         most = self.limits.max_series_per_resource
         if most:

@@ -36,7 +36,7 @@ def renamed(spans: SpanBatch, first: int) -> SpanBatch:
 
 
 def test_a_million_span_names_stay_bounded_with_exact_totals() -> None:
-    """Catalogue row 37 (Collector CVE-2023-45142): the limit holds, no span is lost, another service is not affected."""
+    """Catalogue row 37 (Collector CVE-2023-45142): limits hold, no span is lost, other services go on."""
     meter = Meter("test", FakeClock(), Limits(max_series=2_000, max_values_per_label=500))
     labels = ("resource.service.name", "name")
     calls = meter.counter("calls", labels=labels)

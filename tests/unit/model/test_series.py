@@ -245,6 +245,17 @@ def test_a_resource_is_not_evicted_for_a_newcomer_of_its_own_batch() -> None:
     assert kept.job == "old"
 
 
+def test_a_label_set_of_a_refused_resource_is_counted_in_the_overflow_series() -> None:
+    series = table(per_resource=True, max_resources=1)
+    series.rows_of(named("a"))
+    stranger = Resource(99, {"service.name": "stranger"}, "stranger", "")
+    assert series.ensure_row(("a",), stranger) == -1
+    row = series.row_of(("a",), stranger)
+    assert series.labels_of(row) == {OVERFLOW_LABEL: "true"}
+    assert series.resource_of(row) is None
+    assert series.overflowed["resource_limit"] == 1
+
+
 def test_limits_that_cannot_work_are_refused() -> None:
     for wrong in ({"max_series": 0}, {"max_resources": 0}, {"max_label_bytes": 10}, {"max_label_bytes": 100_000}):
         with pytest.raises(ValueError, match="must be"):
@@ -398,7 +409,7 @@ def test_kept_row_numbers_keep_a_series_alive() -> None:
 def test_rows_that_are_gone_are_refused() -> None:
     clock = FakeClock()
     series = table(clock=clock, expire_series_after_s=60)
-    rows = series.rows_of(named("a", "b")).copy()
+    rows = series.rows_of(named("a", "b"))
     clock.advance(61)
     series.expire()
     with pytest.raises(ValueError, match="row 0 is not in use"):

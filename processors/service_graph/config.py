@@ -9,9 +9,9 @@ originals have a key for one thing, either is taken, but not both at once.
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import Annotated, Literal, Self, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from pipeline.api import ComponentConfig
 from pipeline.config.durations import Duration
@@ -33,7 +33,7 @@ NATIVE_HISTOGRAM_SIZE = 160
 default)."""
 
 T = TypeVar("T")
-Subprocessor = Literal["service-graphs-request", "service-graphs-latency", "service-graphs-connection-info"]
+Subprocessor = Literal["request", "latency", "connection-info"]
 
 
 def _ascending(bounds: tuple[float, ...]) -> tuple[float, ...]:
@@ -47,6 +47,10 @@ def _distinct(names: tuple[str, ...]) -> tuple[str, ...]:
     if twice:
         raise ValueError(f"named more than once: {', '.join(twice)}")
     return names
+
+
+def _subprocessor(value: Any) -> Any:
+    return value.removeprefix("service-graphs-") if isinstance(value, str) else value
 
 
 Names = Annotated[tuple[Annotated[str, Field(min_length=1)], ...], AfterValidator(_distinct)]
@@ -104,6 +108,9 @@ class Config(ComponentConfig):
         metrics_timestamp_offset: Taken off the timestamps of all points.
 
     Of Tempo
+        wait, max_items, histogram_buckets, peer_attributes, enable_virtual_node_label: Tempo's spelling of
+            ``store.ttl``, ``store.max_items``, ``latency_histogram_buckets`` (here in seconds),
+            ``virtual_node_peer_attributes`` and ``virtual_node_extra_label``.
         enable_client_server_prefix: Dimensions become ``client_X`` and ``server_X``. Unset: yes for otelcol and no
             for tempo. Without prefix a dimension is one label, the server's value or, where it has none, the client's
             (Tempo: whichever came last).
@@ -113,7 +120,8 @@ class Config(ComponentConfig):
         filter_policies: Spans that are looked at (``processors/span_filter.py``). A span that is left out is
             remembered, so that its partner does not become an edge to a virtual node.
         generate_native_histograms: ``native`` is short for ``exponential_histogram_max_size: 160``.
-        subprocessors: Which metrics are made.
+        subprocessors: Which metrics are made: request (counters), latency (histograms), connection-info (a gauge that
+            is 1 for each pair of nodes). Tempo's names (``service-graphs-request`` …) are understood.
         workers: Checked and otherwise without effect.
 
     Weir's own
@@ -154,7 +162,7 @@ class Config(ComponentConfig):
     enable_tracestate_span_multiplier: bool | None = None
     filter_policies: tuple[FilterPolicy, ...] = ()
     generate_native_histograms: Literal["classic", "native"] = "classic"
-    subprocessors: tuple[Subprocessor, ...] = ("service-graphs-request", "service-graphs-latency")
+    subprocessors: tuple[Annotated[Subprocessor, BeforeValidator(_subprocessor)], ...] = ("request", "latency")
     workers: int = Field(default=10, ge=0)
 
     exemplars: Exemplars = Exemplars()

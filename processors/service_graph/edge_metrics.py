@@ -49,11 +49,13 @@ class EdgeMetrics:
     Attributes:
         problems: int64[3], halves whose times cannot be right, by ``TIME_PROBLEMS``.
         not_positive_latencies: Messages that were taken before they were sent.
+        overflowed: Edges that were counted in the overflow series.
     """
 
     def __init__(self, config: Config, nodes: Nodes, halves: HalfReader, meter: Meter) -> None:
         self.problems = np.zeros(len(TIME_PROBLEMS), np.int64)
         self.not_positive_latencies = 0
+        self.overflowed = 0
         self._config = config
         self._nodes = nodes
         self._halves = halves
@@ -66,15 +68,15 @@ class EdgeMetrics:
         self._generation: tuple[int, ...] = ()
         self._requests = self._failed = self._info = None
         self._server = self._client = self._messaging = None
-        if "service-graphs-request" in config.subprocessors:
+        if "request" in config.subprocessors:
             self._requests = meter.counter(REQUEST_TOTAL, description=_TOTAL, table=self._table)
             self._failed = meter.counter(REQUEST_FAILED_TOTAL, description=_FAILED, table=self._table)
-        if "service-graphs-latency" in config.subprocessors:
+        if "latency" in config.subprocessors:
             self._server = self._histogram(REQUEST_SERVER, _SERVER)
             self._client = self._histogram(REQUEST_CLIENT, _CLIENT)
             if config.enable_messaging_system_latency_histogram:
                 self._messaging = self._histogram(REQUEST_MESSAGING, _MESSAGING)
-        if "service-graphs-connection-info" in config.subprocessors:
+        if "connection-info" in config.subprocessors:
             self._info = meter.gauge(CONNECTION_INFO, description=_INFO, table=self._table)
 
     def record(self, edges: UInt64s) -> Int32s:
@@ -99,14 +101,6 @@ class EdgeMetrics:
             if self._messaging is not None:
                 self._record_messaging(self._messaging, edges, rows, weights, spans)
         return rows
-
-    @property
-    def overflowed(self) -> dict[str, int]:
-        """Edges and halves that were counted in the overflow series, by limit."""
-        return {
-            "max_active_series": sum(self._table.overflowed.values()),
-            "label_sets": sum(sum(t.overflowed.values()) for t in (self._halves.clients, self._halves.servers)),
-        }
 
     def _histogram(self, name: str, description: str) -> Histogram | ExponentialHistogram:
         size, table, exemplars = self._config.exponential_size, self._table, self._exemplars
@@ -140,6 +134,9 @@ class EdgeMetrics:
         rows = np.empty(len(edges), np.int32)
         if self._cache.find(edges, keys, rows):
             self._learn(keys, rows)
+        overflow = self._table.overflow_rows[self._table.no_resource]
+        if overflow >= 0:
+            self.overflowed += int(np.count_nonzero(rows == overflow))
         return rows
 
     def _learn(self, keys: UInt64s, rows: Int32s) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import secrets
 from collections.abc import Mapping
 
@@ -22,11 +23,13 @@ EXPIRED_EDGES = "otelcol_connector_servicegraph_expired_edges"
 """The Collector's own metrics of the connector; the attributes are ours."""
 PENDING_SPANS = "otelcol_connector_servicegraph_pending_spans"
 SANITIZED_SPANS = "otelcol_connector_servicegraph_sanitized_spans"
-OVERFLOWED_SPANS = "otelcol_connector_servicegraph_overflowed_spans"
-"""Spans that wait; that were not taken as they came; that count in the overflow series."""
+OVERFLOWED_EDGES = "otelcol_connector_servicegraph_overflowed_edges"
+"""Spans that wait; spans that were not taken as they came; edges that count in the overflow series."""
 
 DROPPED = ("evicted", "trace_limit", "duplicate", "filtered", "loop")
 """Fates of halves (``edge_store``) that are reasons of ``dropped_spans``."""
+OUTCOMES = ("lost", "virtual_node")
+"""What becomes of an expired half."""
 
 
 class ServiceGraph(Processor):
@@ -44,6 +47,7 @@ class ServiceGraph(Processor):
     def __init__(self, config: GraphConfig, settings: Settings) -> None:
         self.tick_interval_s = config.store_expiration_loop or 2.0
         self.metrics_flush_interval_s = config.metrics_flush_interval or 1.0
+        self._ttl_s = config.ttl_s
         self._clock = settings.clock
         self._telemetry = settings.telemetry
         settings.meter.timestamp_offset_nano = round(config.metrics_timestamp_offset * 1e9)
@@ -57,8 +61,14 @@ class ServiceGraph(Processor):
 
     def start(self) -> None:
         """Show the own metrics at 0."""
-        for name in (DROPPED_SPANS, TOTAL_EDGES, EXPIRED_EDGES):
-            self._telemetry.count(name, 0)
+        count = self._telemetry.count
+        count(TOTAL_EDGES, 0)
+        count(OVERFLOWED_EDGES, 0)
+        for kind in KINDS:
+            for outcome in OUTCOMES:
+                count(EXPIRED_EDGES, 0, unmatched_span_kind=kind, outcome=outcome)
+            for reason in DROPPED:
+                count(DROPPED_SPANS, 0, reason=reason, span_kind=kind)
         self._telemetry.gauge(PENDING_SPANS, lambda: self._store.waiting)
 
     def process_traces(self, spans: SpanBatch) -> SpanBatch:
@@ -101,10 +111,18 @@ class ServiceGraph(Processor):
         """Own metrics: which side's partner never came, and whether the span became an edge to a virtual node."""
         kinds = (((expired[:, LABEL_WORD] | expired[:, LABEL_WORD + 8]) >> FLAG_SHIFT) & np.uint64(3)).astype(np.int64)
         self._edges += len(expired)
-        for outcome, chosen in (("lost", lost), ("virtual_node", ~lost)):
+        for outcome, chosen in zip(OUTCOMES, (lost, ~lost), strict=True):
             for kind, number in enumerate(np.bincount(kinds[chosen], minlength=len(KINDS)).tolist()):
                 if number:
                     self._telemetry.count(EXPIRED_EDGES, number, unmatched_span_kind=KINDS[kind], outcome=outcome)
+        if lost.any():
+            self._telemetry.logger.limited(
+                "expired",
+                "Spans expired before their partner came: it is late for store.ttl, sampled out, or goes elsewhere.",
+                level=logging.INFO,
+                spans=int(lost.sum()),
+                ttl_s=self._ttl_s,
+            )
 
     def _report(self) -> None:
         """Own metrics, for what has been added since the last time."""
@@ -117,8 +135,7 @@ class ServiceGraph(Processor):
             self._grow(SANITIZED_SPANS, number, reason=problem)
         self._grow(SANITIZED_SPANS, self._metrics.not_positive_latencies, reason="negative_messaging_latency")
         self._grow(SANITIZED_SPANS, self._halves.cut_links, reason="link_limit")
-        for limit, number in self._metrics.overflowed.items():
-            self._grow(OVERFLOWED_SPANS, number, limit=limit)
+        self._grow(OVERFLOWED_EDGES, self._metrics.overflowed)
 
     def _grow(self, name: str, total: int, **attributes: str) -> None:
         key = (name, *attributes.values())

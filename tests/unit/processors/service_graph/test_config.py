@@ -69,6 +69,7 @@ def test_the_configuration_of_tempo_is_understood() -> None:
     assert given.virtual_node_label
     assert given.prefixed_dimensions
     assert given.tracestate
+    assert given.subprocessors == ("request", "latency", "connection-info")
 
 
 @pytest.mark.parametrize(
@@ -89,7 +90,7 @@ def test_the_configuration_of_tempo_is_understood() -> None:
         ({"dimensions": ["server"], "enable_client_server_prefix": False}, "already a label: server"),
         ({"store": {"max_items": 0}}, "greater than or equal to 1"),
         ({"store": {"ttl": 5}}, "has no unit"),
-        ({"subprocessors": ["service-graphs"]}, "service-graphs-request"),
+        ({"subprocessors": ["service-graphs"]}, "connection-info"),
         ({"metrics_exporter": "x"}, "Extra inputs"),
     ],
 )

@@ -67,8 +67,7 @@ def test_services_without_number_count_in_the_overflow_series() -> None:
     assert len(points) == 11
     assert next(point.value for point in points if point.labels == OVERFLOW) == 990
     run.tick()
-    name = "otelcol_connector_servicegraph_overflowed_spans"
-    assert run.own.value(name, connector=run.id, limit="max_active_series") == 990
+    assert run.own.value("otelcol_connector_servicegraph_overflowed_edges", connector=run.id) == 990
 
 
 def test_label_sets_without_number_count_in_the_overflow_series(monkeypatch: pytest.MonkeyPatch) -> None:

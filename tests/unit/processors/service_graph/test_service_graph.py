@@ -311,7 +311,7 @@ def test_metrics_can_be_dated_back() -> None:
 
 
 def test_subprocessors_choose_the_metrics() -> None:
-    run = harness(subprocessors=["service-graphs-connection-info"])
+    run = harness(subprocessors=["connection-info"])
     send(run, call())
     assert [(p.name, p.value) for p in run.metrics()] == [("traces_service_graph_connection_info", 1)]
 

@@ -8,6 +8,7 @@ when the configuration is wrong or the start fails, 2 for a wrong command line. 
 from __future__ import annotations
 
 import json
+import os
 import sys
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
@@ -154,6 +155,9 @@ def demo(context: typer.Context) -> None:
 
 def main() -> None:
     """Entry point of the command."""
+    # numpy's BLAS, which nothing here uses, starts threads that spin: 5 % of the CPU of a start were seen. Before numpy
+    # is imported.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     app(prog_name="weir")
 
 

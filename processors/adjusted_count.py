@@ -54,8 +54,8 @@ class Threshold(NamedTuple):
 def parse_tracestate(tracestate: str) -> Threshold | None:
     """The sampling threshold in a W3C tracestate; None where there is none or it is malformed. A bad rv is ignored.
 
-    >>> parse_tracestate("vendor=x, ot=rv:abcdef01234567;th:8")
-    Threshold(threshold=36028797018963968, randomness=48358647703848295)
+    >>> parse_tracestate("vendor=x, ot=th:8")
+    Threshold(threshold=36028797018963968, randomness=None)
     """
     for member in tracestate.split(","):
         key, _, value = member.strip(" \t").partition("=")

@@ -131,7 +131,12 @@ class Exemplars(ComponentConfig):
 
 
 class Events(ComponentConfig):
-    """The metric that counts span events. Slow: the events of a span are decoded with the official classes."""
+    """The metric that counts span events. Slow: each span is decoded with the official classes.
+
+    Attributes:
+        enabled: Make it.
+        dimensions: Further labels, looked for in the attributes of the span, the resource and the event.
+    """
 
     enabled: bool = False
     dimensions: Dimensions = ()
@@ -144,7 +149,15 @@ class Events(ComponentConfig):
 
 
 class IntrinsicDimensions(ComponentConfig):
-    """Which of Tempo's own labels are made."""
+    """Tempo's own labels.
+
+    Attributes:
+        service: ``service.name`` of the resource.
+        span_name: Name of the span.
+        span_kind: SPAN_KIND_…
+        status_code: STATUS_CODE_…
+        status_message: Message of the status; mind the cardinality.
+    """
 
     service: bool = True
     span_name: bool = True
@@ -154,8 +167,13 @@ class IntrinsicDimensions(ComponentConfig):
 
 
 class DimensionMapping(ComponentConfig):
-    """A label made of several attributes, the ones that are there joined with ``join``. The resource's value comes
-    before the span's."""
+    """A label made of several attributes.
+
+    Attributes:
+        name: Of the label.
+        source_labels: Attribute keys; the resource's value comes before the span's, absent ones are left out.
+        join: What stands between them.
+    """
 
     name: str = Field(min_length=1)
     source_labels: tuple[str, ...] = Field(min_length=1)
@@ -198,22 +216,34 @@ class Config(ComponentConfig):
             would spoil the sum.
         zero_error_series: Show calls with STATUS_CODE_ERROR at 0 as soon as a series without error exists, so that
             the first error is seen by rate() and an error ratio is 0 rather than absent. Not made where
-            aggregation_cardinality_limit is set: there each series takes one of few places.
+            aggregation_cardinality_limit is set: there each series takes one of few places. They count against
+            max_active_series. In Tempo's naming the size counter, which has the same series, shows them too.
         skip_resources_without_service_name: Leave out spans of resources without ``service.name`` as the Collector
             does. Otherwise they count as ``unknown_service``, the name that SDKs are to use (semantic conventions,
             service.name).
 
     Of the Collector (naming otelcol or both)
-        calls_dimensions, histogram, exclude_dimensions, events, include_instrumentation_scope, namespace: As there.
-        resource_metrics_key_attributes, resource_metrics_cache_size, metrics_expiration,
-            aggregation_cardinality_limit: As there. The limit counts distinct label sets per metric and resource;
-            spans beyond count in the overflow series.
+        calls_dimensions: Further dimensions on the calls alone.
+        histogram: The duration metric.
+        exclude_dimensions: Standard labels to leave out: service.name, span.name, span.kind, status.code,
+            collector.instance.id. Other names are ignored, as there.
+        events: The metric that counts span events.
+        include_instrumentation_scope: Names of scopes whose spans get the labels ``span.instrumentation.scope.name``
+            and ``.version``.
+        namespace: Comes before the metrics' names, with a dot; may be empty.
+        resource_metrics_key_attributes: Resource attributes that make one resource; none: all. Series then survive
+            what changes with a restart or a pod. Shown are the attributes that came first.
+        resource_metrics_cache_size: Resources. At the limit the least recently used one gives way with its series if
+            nothing came from it for a minute; else the spans of a new one count in an overflow series.
+        metrics_expiration: A resource without new spans for so long is removed with its series; 0: never.
+        aggregation_cardinality_limit: Distinct label sets per metric and resource; spans beyond count in the overflow
+            series. 0: no limit but max_active_series.
         aggregation_temporality: Delta applies to exporters that are pushed to; a scrape is always cumulative.
-        metric_timestamp_cache_size, dimensions_cache_size: Checked and otherwise without effect: no cache is needed
-            for either.
-        add_resource_attributes, exclude_resource_metrics: The resource's attributes are on the metrics unless
-            ``exclude_resource_metrics`` (the gate ``connector.spanmetrics.excludeResourceMetrics``) is true and
-            ``add_resource_attributes`` is not.
+        metric_timestamp_cache_size: Checked, and otherwise without effect: deltas chain without a cache.
+        dimensions_cache_size: Without effect, and deprecated there: series have no cache besides their table.
+        add_resource_attributes: Keep the resource's attributes although ``exclude_resource_metrics`` is set.
+        exclude_resource_metrics: Leave the resource's attributes off the metrics, so that resources share series; the
+            Collector's gate ``connector.spanmetrics.excludeResourceMetrics``.
         enable_metrics_sampling_method: Label ``sampling.method`` = ``extrapolated`` or ``counted``.
         include_collector_instance_id: Label ``collector.instance.id``. Off, unlike the Collector's default since
             v0.152: the Collector's value is random per process, so each restart begins a new set of series and rate()
@@ -222,8 +252,12 @@ class Config(ComponentConfig):
 
     Of Tempo (naming tempo or both)
         histogram_buckets: Bounds in seconds.
-        generate_native_histograms: ``classic`` or ``native``.
-        intrinsic_dimensions, enable_target_info, target_info_excluded_dimensions, enable_instance_label: As there.
+        generate_native_histograms: ``classic`` buckets or a ``native`` histogram. Tempo's ``both`` is not supported.
+        intrinsic_dimensions: Which of Tempo's own labels are made.
+        enable_target_info: Make ``traces_target_info``, a gauge at 1 per resource with its attributes as labels, and
+            the labels ``job`` and ``instance`` that join it to the other metrics.
+        target_info_excluded_dimensions: Resource attributes that do not become labels there.
+        enable_instance_label: Make the label ``instance``.
         subprocessors: Which of the metrics are made: latency, count, size. Tempo's names of the sub-processors
             (``span-metrics-latency`` …) are understood, and ``calls`` for ``count``.
     """

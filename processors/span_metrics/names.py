@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import re
 
+from pipeline.model.metrics import OVERFLOW_LABEL
+
 UNKNOWN_SERVICE = "unknown_service"
 """Value of service.name where a resource has none (semantic conventions 1.27, service.name)."""
 UNKNOWN_SPAN = "unknown"
@@ -26,8 +28,8 @@ SCOPE_VERSION = "span.instrumentation.scope.version"
 SAMPLING_METHOD = "sampling.method"
 EXTRAPOLATED, COUNTED = "extrapolated", "counted"
 
-RESERVED_DIMENSIONS = (SERVICE_NAME, SPAN_KIND, STATUS_CODE, SPAN_NAME)
-"""A dimension of such a name is refused as a duplicate, in the Collector's order."""
+RESERVED_DIMENSIONS = (SERVICE_NAME, SPAN_KIND, STATUS_CODE, SPAN_NAME, OVERFLOW_LABEL)
+"""A dimension of such a name is refused as a duplicate."""
 
 STATUS_ERROR = "STATUS_CODE_ERROR"
 
@@ -52,6 +54,8 @@ _INVALID = re.compile(r"[^a-zA-Z0-9_]")
 def tempo_label(key: str, taken: tuple[str, ...] = INTRINSIC_LABELS) -> str:
     """The label that Tempo makes of an attribute key: sanitised, with ``__`` before it where it would hide a label of
     ``taken``.
+
+    The Prometheus exporter makes one underscore of the two, unless it is told not to translate names.
 
     >>> tempo_label("http.route"), tempo_label("service")
     ('http_route', '__service')

@@ -37,7 +37,7 @@ READS = (SERVICE_COLUMN, "name", "start_time_unix_nano", "end_time_unix_nano")
 
 
 class SpanMetrics(Processor):
-    """See the module, and ``Config`` for the keys.
+    """Request, error and duration metrics from spans, in the Collector's or in Tempo's flavour.
 
     About itself it counts ``sanitized_spans{reason}``, spans that are in the metrics after a repair or with a remark
     (``no_service``, ``negative_duration``, ``missing_time``, ``duration_range``, ``late``, ``in_future``,

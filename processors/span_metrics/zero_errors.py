@@ -34,9 +34,7 @@ class ZeroErrors:
         table.on_new_row = self._on_new_row
 
     def adopt(self) -> None:
-        """Find the pairs among rows that a checkpoint brought back."""
-        if not self._expires:
-            return
+        """Make the twins of rows that a checkpoint brought back, or find them."""
         for row in self._table.keys.rows().tolist():
             values = tuple(key_values(self._table.keys.key(row))[:-1])
             self._on_new_row(self._table, row, values, self._table.resource_of(row))

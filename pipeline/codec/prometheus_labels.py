@@ -278,12 +278,8 @@ def varint(value: int) -> bytes:
     if 0 <= value < 0x4000:
         return _SMALL_VARINTS[value] if value < 0x80 else bytes((value & 0x7F | 0x80, value >> 7))
     value &= 0xFFFFFFFFFFFFFFFF
-    out = bytearray()
-    while value >= 0x80:
-        out.append(value & 0x7F | 0x80)
-        value >>= 7
-    out.append(value)
-    return bytes(out)
+    head = bytes((value & 0x7F | 0x80, value >> 7 & 0x7F | 0x80))
+    return head + varint(value >> 14)
 
 
 _SMALL_VARINTS = [bytes((value,)) for value in range(0x80)]

@@ -15,6 +15,7 @@ from __future__ import annotations
 import math
 import struct
 from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
 from itertools import pairwise
 
 import numpy as np
@@ -187,7 +188,13 @@ def _timestamp(number: int, unix_nano: int) -> bytes:
     if unix_nano <= 0:
         return b""
     seconds, nanos = divmod(unix_nano, 1_000_000_000)
-    return _field(number, _uint(1, seconds) + _uint(2, nanos))
+    return _field(number, _seconds(seconds) + b"\x10" + varint(nanos))
+
+
+@lru_cache(maxsize=1024)
+def _seconds(value: int) -> bytes:
+    """First field of a timestamp; series begin in few different seconds."""
+    return _uint(1, value)
 
 
 def _count(whole: int, fractional: int, value: float) -> bytes:

@@ -71,6 +71,7 @@ NEXT = cython.declare(cython.Py_ssize_t, 2)
 LAST = cython.declare(cython.Py_ssize_t, 3)
 
 MAX_ITEMS = 1 << 26
+EXPIRE_AT_ONCE = 1 << 12
 
 
 @cython.final
@@ -204,12 +205,13 @@ class EdgeStore:
         self.out_count = 0
         if self.items == 0:
             return self._out[:0]
-        self._make_room(self.items)
+        limit: cython.Py_ssize_t = EXPIRE_AT_ONCE
+        self._make_room(limit)
         if cython.compiled:
             with cython.nogil:
-                expire_halves(self, now)
+                expire_halves(self, now, limit)
         else:
-            expire_halves(self, now)
+            expire_halves(self, now, limit)
         return self._out[: self.out_count]
 
     def fates(self):  # type: ignore[no-untyped-def]
@@ -688,15 +690,15 @@ def add_half(store: EdgeStore, half: cython.p_ulonglong, at: cython.Py_ssize_t, 
 @cython.cfunc
 @cython.nogil
 @cython.exceptval(check=False)
-def expire_halves(store: EdgeStore, now: cython.longlong) -> cython.void:
-    """Empty both queues of what has reached its deadline."""
+def expire_halves(store: EdgeStore, now: cython.longlong, limit: cython.Py_ssize_t) -> cython.void:
+    """Empty both queues of what has reached its deadline, until ``limit`` edges have been written."""
     slot: cython.int = store.ends[2]
     flags: cython.ulonglong
     while slot >= 0 and store.deadlines[slot] <= now:
         drop_oldest(store, place_of(store, slot), 1)
         slot = store.ends[2]
     slot = store.ends[0]
-    while slot >= 0 and store.deadlines[slot] <= now:
+    while slot >= 0 and store.deadlines[slot] <= now and store.out_count < limit:
         flags = flags_of(store.entries, slot * HALF)
         if not flags & SETTLED:
             count(store, _EXPIRED, flags)

@@ -102,8 +102,7 @@ class ServiceGraph(Processor):
         self._report()
 
     def _expire(self, now: int) -> None:
-        expired = self._store.expire(now)
-        if len(expired):
+        while len(expired := self._store.expire(now)):
             rows = self._metrics.record(expired)
             self._count_expired(expired, rows == NO_EDGE)
 

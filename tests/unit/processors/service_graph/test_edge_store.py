@@ -169,6 +169,13 @@ def test_a_half_waits_until_its_age_is_the_ttl(module: ModuleType) -> None:
     assert fates(store) == {("expired", "client"): 1}
 
 
+def test_many_halves_expire_in_portions(module: ModuleType) -> None:
+    store = store_of(module, max_items=10_000, max_items_per_trace=10_000)
+    store.add(words(client(n) for n in range(1, 10_001)), 0)
+    portions = [len(store.expire(TTL)) for _ in range(4)]
+    assert portions == [4096, 4096, 1808, 0]
+
+
 def test_a_frozen_clock_expires_nothing(module: ModuleType) -> None:
     store = store_of(module)
     store.add(words([client(7), server(8)]), 5)

@@ -1,10 +1,9 @@
 # cython: boundscheck=False, wraparound=False, initializedcheck=False, cdivision=True
 """The loops that put measurements into the columns of instruments.
 
-Sums of histograms are integers: multiples of the instrument's resolution in 128 bits, high word and low word of one row
-    side by side.
-Integer addition is exact and has no order, so splitting or reordering batches changes no bit of a sum. Rows below zero
-are passed over; the caller has checked that all others exist.
+Sums of histograms are integers, multiples of the instrument's resolution in 128 bits; high word and low word of a row
+stand side by side. Integer addition is exact and has no order, so splitting or reordering batches changes no bit of a
+sum. Rows below zero are passed over; the caller has checked that all others exist.
 
 Cython in pure Python mode: compiled and uncompiled give the same results.
 """
@@ -447,10 +446,9 @@ def observe_exponential(
     """Put values into base-2 exponential histograms of at most ``size`` buckets.
 
     The buckets of a row are a ring: bucket ``lows[row] <= i <= highs[row]`` stands at ``i % size``; ``highs < lows``
-        where there is none.
-    When the range would exceed the ring, the scale is lowered until it fits, as the SDK specification asks. ``buckets``
-    is filled with a number from 0 to 7 for each value, -1 where it was refused: the exponent's last bits, to spread
-    exemplars.
+    where there is none. When the range would exceed the ring, the scale is lowered until it fits, as the SDK
+    specification asks. ``buckets`` is filled with a number from 0 to 7 for each value, -1 where it was refused: the
+    exponent's last bits, to spread exemplars.
     """
     n: cython.Py_ssize_t = len(rows)
     step: cython.Py_ssize_t = len(weights) > 1

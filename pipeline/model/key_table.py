@@ -10,9 +10,10 @@ says where the slot's home is, so that growing and removing never touch the keys
 back, so there are no tombstones. Keys are compared byte by byte. The hash is NH (Black et al., UMAC, 1999) with a
 secret per table: without the secret nobody can choose labels that collide more often than random ones.
 
+All of it is one module because Cython inlines within a module only.
+
 Cython in pure Python mode: compiled and uncompiled give the same results. Pointers are base plus index, so that
-    memoryviews take their
-place uncompiled. Words are loaded little-endian, as the decoder writes them.
+memoryviews take their place uncompiled. Words are loaded little-endian, as the decoder writes them.
 """
 
 import cython

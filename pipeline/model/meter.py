@@ -1,8 +1,7 @@
 """Meter: where a component's metrics live, from the first measurement to export.
 
 Instruments with the same labels share a series table: the rows of a batch are found once. All methods run under the
-    engine's lock; what
-``collect`` returns may be rendered anywhere.
+engine's lock; what ``collect`` returns may be rendered anywhere.
 """
 
 from __future__ import annotations

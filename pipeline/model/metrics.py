@@ -1,8 +1,7 @@
 """MetricBatch: what a meter held at one moment, as columns.
 
 A batch owns its arrays: they are copies, or storage that is never written again, so it may be rendered in any thread
-    without a lock.
-Rows of a metric are series; the labels of a series stay in the bytes of its key until somebody asks for them::
+without a lock. Rows of a metric are series; their labels stay in the bytes of a key until somebody asks for them::
 
     key:  u32 resource | per label: u16 length, bytes | …          little-endian; length 0xFFFF: the label is absent
 """

@@ -37,7 +37,7 @@ class Resource:
     """The entity that sent telemetry.
 
     Attributes:
-        id: Unique in a series table and never given twice.
+        id: Unique in a meter and never given twice.
         attributes: Plain Python values (str, bool, int, float, bytes, list, dict).
         job: ``service.namespace/service.name`` or ``service.name``; empty where there is no name.
         instance: ``service.instance.id`` or empty.

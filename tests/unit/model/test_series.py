@@ -105,6 +105,12 @@ def test_columns_are_tried_in_order_and_then_the_default() -> None:
     assert [labels["zone"] for labels in labels_of(table((one,)), spans)] == ["s", "r", "none"]
 
 
+def test_a_label_without_columns_has_its_default() -> None:
+    assert labels_of(table((NAME, Label("instance", (), "i-1"))), span_batch()) == [
+        {"span.name": "GET /", "instance": "i-1"}
+    ]
+
+
 def test_an_absent_label_is_left_out() -> None:
     spans = span_batch(2, columns=("span.zone",))
     assert labels_of(table((NAME, label("span.zone"))), spans) == [{"span.name": "GET /"}] * 2

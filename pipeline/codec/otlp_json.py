@@ -182,6 +182,8 @@ def _scalar(field: FieldDescriptor) -> tuple[Scalar, int]:
         return (lambda value: _SMALL[_boolean(name, value)]), _VARINT
     if kind == FieldDescriptor.TYPE_DOUBLE:
         return (lambda value: struct.pack("<d", _double(name, value))), _FIXED64
+    if kind == FieldDescriptor.TYPE_ENUM:
+        return (lambda value: _varint(_enumeration(name, value) & _MASK)), _VARINT
     low, high, wire_type = _INTEGERS[kind]
     if kind in {FieldDescriptor.TYPE_SINT32, FieldDescriptor.TYPE_SINT64}:
         return (lambda value: _varint(_zigzag(_integer(name, value, low, high)))), wire_type
@@ -193,7 +195,6 @@ def _scalar(field: FieldDescriptor) -> tuple[Scalar, int]:
 
 _INTEGERS = {
     FieldDescriptor.TYPE_INT32: (-(1 << 31), (1 << 31) - 1, _VARINT),
-    FieldDescriptor.TYPE_ENUM: (-(1 << 31), (1 << 31) - 1, _VARINT),
     FieldDescriptor.TYPE_SINT32: (-(1 << 31), (1 << 31) - 1, _VARINT),
     FieldDescriptor.TYPE_UINT32: (0, (1 << 32) - 1, _VARINT),
     FieldDescriptor.TYPE_INT64: (-(1 << 63), (1 << 63) - 1, _VARINT),
@@ -228,6 +229,12 @@ def _integer(name: str, value: Any, low: int, high: int) -> int:
     if type(value) is not int or not low <= value <= high:
         _refuse(name, f"an integer from {low} to {high}")
     return value
+
+
+def _enumeration(name: str, value: Any) -> int:
+    if type(value) is str:
+        _refuse(name, "the number of an enumeration value")
+    return _integer(name, value, -(1 << 31), (1 << 31) - 1)
 
 
 def _double(name: str, value: Any) -> float:

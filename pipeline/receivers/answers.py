@@ -105,10 +105,6 @@ def http_response(answer: Answer, content_type: str) -> Response:
     headers = {}
     if answer.retry_after_s is not None:
         headers["retry-after"] = str(max(1, math.ceil(answer.retry_after_s)))
-    if answer.http_status == 405:
-        headers["allow"] = "POST"
-    if answer.http_status == 415:
-        headers["accept-encoding"] = "gzip, deflate, zstd"
     return Response(answer.http_status, encode(status_of(answer), content_type), content_type, headers)
 
 

@@ -9,6 +9,7 @@ request, or JSON where that is unknown, because senders parse it (opentelemetry-
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from functools import lru_cache
 
 from pipeline.api import Outcome
@@ -48,6 +49,8 @@ class OtlpHttp:
         self._delivery = delivery
         self._routes = {config.path_of(signal.name): signal for signal in SIGNALS.values()}
         self._encodings = frozenset(config.compression_algorithms) - {""} | {"identity"}
+        # RFC 9110 sections 15.5.6 and 15.5.16
+        self._more_headers = {405: {"allow": "POST"}, 415: {"accept-encoding": ", ".join(sorted(self._encodings))}}
         self._server = HttpServer(
             config.endpoint,
             self.handle,
@@ -120,7 +123,9 @@ class OtlpHttp:
         """The answer when HTTP itself is the reason."""
         signal = self._routes.get(request.path)
         answer = self._delivery.refuse_status(status, message, signal.name if signal else NO_SIGNAL, TRANSPORT)
-        return http_response(answer, _answer_type(request))
+        response = http_response(answer, _answer_type(request))
+        more = self._more_headers.get(status)
+        return replace(response, headers={**response.headers, **more}) if more else response
 
     def _accept(self, request: Request, signal: Signal, content_type: str) -> Outcome:
         payload, encoding, limit = request.body, _content_encoding(request), self._limit(content_type)

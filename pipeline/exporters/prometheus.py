@@ -21,6 +21,7 @@ from pipeline.endpoint import Endpoint, is_local
 from pipeline.exporters.exposition import Exposition, ExpositionOptions
 from pipeline.exporters.leading_zero import Mode
 from pipeline.http_server import HttpServer
+from pipeline.tls import ServerTls, TlsConfig
 
 THREADS = 16
 """Scrapes that can wait for one render together. Threads are made when needed and mostly sleep."""
@@ -38,6 +39,7 @@ class PrometheusConfig(ComponentConfig):
     """The Collector's keys, and ``leading_zero``."""
 
     endpoint: Endpoint
+    tls: TlsConfig | None = None
     namespace: str = ""
     const_labels: dict[str, str] = Field(default_factory=dict)
     send_timestamps: bool = False
@@ -98,11 +100,15 @@ class PrometheusExporter(Exporter):
         """Bind and serve.
 
         Raises:
-            ConfigError: The endpoint cannot be used.
+            ConfigError: The endpoint or a certificate cannot be used.
         """
         settings, endpoint = self._settings, self._config.endpoint
         if not is_local(endpoint):
             settings.telemetry.logger.warning("metrics can be read from other machines", endpoint=endpoint)
+        tls = None
+        if self._config.tls is not None:
+            tls = ServerTls(self._config.tls, settings.clock, settings.telemetry.logger)
+            tls.load()
         exposition = Exposition(self._config.options(), collect, settings.clock, settings.telemetry)
         self._server = HttpServer(
             endpoint,
@@ -110,6 +116,7 @@ class PrometheusExporter(Exporter):
             admit=exposition.admit,
             max_body_bytes=0,
             threads=THREADS,
+            tls=tls.context if tls is not None else None,
             name=settings.id,
         )
         self._server.start()

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import gzip
 import http.client
+import shutil
 import socket
+import ssl
+import subprocess
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
 
 import pytest
 
-from pipeline.api import Meter, Settings
+from pipeline.api import ConfigError, Meter, Settings
 from pipeline.exporters.prometheus import THREADS, PrometheusConfig, PrometheusExporter
 from pipeline.telemetry import ComponentTelemetry
 from pipeline.testing import FakeClock
@@ -24,11 +29,11 @@ BATCH = batch(number("calls", [({"span.name": f"operation {i} " + "x" * 100}, i)
 class Served:
     """An exporter that serves ``BATCH``."""
 
-    def __init__(self) -> None:
+    def __init__(self, **config: Any) -> None:
         clock = FakeClock()
         self.telemetry = ComponentTelemetry("exporter", "prometheus", clock)
         settings = Settings("prometheus", clock, Meter("prometheus", clock), self.telemetry)
-        self.exporter = PrometheusExporter(PrometheusConfig(endpoint="127.0.0.1:0"), settings)
+        self.exporter = PrometheusExporter(PrometheusConfig(endpoint="127.0.0.1:0", **config), settings)
         self.exporter.start(lambda: [BATCH])
         self.host, self.port = self.exporter.address
 
@@ -138,3 +143,31 @@ def test_the_port_is_free_after_shutdown(served: Served) -> None:
     served.exporter.shutdown()
     with pytest.raises(ConnectionError):
         served.connect()
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="needs openssl to make a certificate")
+def test_pages_are_served_over_tls(tmp_path: Path) -> None:
+    key, certificate = tmp_path / "key.pem", tmp_path / "cert.pem"
+    command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 1 -subj /CN=127.0.0.1"
+    subprocess.run(
+        [*command.split(), "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", key, "-out", certificate],
+        check=True,
+        capture_output=True,
+        timeout=60,
+    )
+    key.chmod(0o600)
+    served = Served(tls={"cert_file": certificate, "key_file": key})
+    context = ssl.create_default_context(cafile=certificate)
+    connection = http.client.HTTPSConnection(served.host, served.port, timeout=60, context=context)
+    try:
+        connection.request("GET", "/metrics", headers={"accept-encoding": "gzip"})
+        body = gzip.decompress(connection.getresponse().read())
+        assert len(samples(body)) == SERIES
+    finally:
+        connection.close()
+        served.exporter.shutdown()
+
+
+def test_a_missing_certificate_is_a_mistake_in_the_configuration(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"nothing\.pem"):
+        Served(tls={"cert_file": tmp_path / "nothing.pem", "key_file": tmp_path / "nothing.key"})

@@ -154,14 +154,15 @@ class _Demo:
             )
 
     def _end_load(self, load: subprocess.Popen[bytes]) -> Truth | None:
-        assert load.stdin is not None  # noqa: S101 - for mypy: it is a pipe
-        load.stdin.close()
+        load.terminate()
         try:
             status = load.wait(LOAD_END_S)
         except subprocess.TimeoutExpired:
             load.kill()
             status = load.wait()
-        return Truth.read(self.truth_path) if status == 0 and self.truth_path.exists() else None
+        if status == -signal.SIGTERM:  # it had not begun
+            return Truth()
+        return Truth.read(self.truth_path) if status == 0 else None
 
     def _watch(self, load: subprocess.Popen[bytes]) -> None:
         if not self.console.is_terminal:
@@ -171,7 +172,9 @@ class _Demo:
             return
         with Live(console=self.console, auto_refresh=False, transient=False) as live:
             self._until_end(
-                load, REFRESH_S, lambda: live.update(view.tables(self.history, self._headline()), refresh=True)
+                load,
+                REFRESH_S,
+                lambda: live.update(view.tables(self.history, self._headline(), self.console.height), refresh=True),
             )
 
     def _until_end(self, load: subprocess.Popen[bytes], show_every_s: float, show: Callable[[], None]) -> None:

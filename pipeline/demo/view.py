@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from rich import box
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -12,6 +13,8 @@ from pipeline.demo.history import EdgeRow, History, ServiceRow
 
 BARS = "▁▂▃▄▅▆▇█"
 NOTABLE_ERROR_RATIO = 0.05
+FRAME_LINES = 11
+"""Lines of the display that are neither services nor edges."""
 
 
 def sparkline(values: Iterable[float]) -> str:
@@ -30,25 +33,30 @@ def duration(seconds: float | None) -> str:
     return f"{seconds:.3g} s"
 
 
-def tables(history: History, headline: str) -> RenderableType:
-    """Return what the terminal shows now."""
-    services = Table(title="services", title_justify="left", expand=False, pad_edge=False)
+def tables(history: History, headline: str, height: int) -> RenderableType:
+    """Return what a terminal of ``height`` lines shows now; the quietest edges are left out where they do not fit."""
+    services = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     services.add_column("service", style="bold")
     for heading in ("spans/s", "errors", "p50", "p95", "p99"):
         services.add_column(heading, justify="right")
     services.add_column("last 30 s", min_width=30)
-    for row in history.services():
+    rows = history.services()
+    for row in rows:
         services.add_row(
             row.name, f"{row.rate:.1f}", _ratio(row.error_ratio), *map(duration, row.quantiles), sparkline(row.trend)
         )
 
-    edges = Table(title="service graph", title_justify="left", expand=False, pad_edge=False)
+    edges = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     edges.add_column("client → server", style="bold")
     for heading in ("calls/s", "errors", "p50", "p95"):
         edges.add_column(heading, justify="right")
-    for edge in history.edges():
+    found = history.edges()
+    fitting = max(height - len(rows) - FRAME_LINES, 1)
+    shown = sorted(found, key=lambda edge: -edge.rate)[:fitting]
+    for edge in (edge for edge in found if edge in shown):
         edges.add_row(_arrow(edge), f"{edge.rate:.1f}", _ratio(edge.error_ratio), *map(duration, edge.quantiles))
-    return Group(Text(headline), services, edges)
+    hidden = [Text(f"and {len(found) - fitting} quieter edges")] if len(found) > fitting else []
+    return Group(Text(headline), services, edges, *hidden)
 
 
 def lines(history: History, headline: str) -> list[str]:

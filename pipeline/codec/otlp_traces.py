@@ -18,6 +18,7 @@ from pipeline.codec.projection import (
     Messages,
     Projection,
     attributes,
+    enum,
     fixed32,
     fixed64,
     identifier,
@@ -25,10 +26,9 @@ from pipeline.codec.projection import (
     raw,
     rows,
     string,
-    varint,
 )
 from pipeline.model.columns import DERIVED
-from pipeline.model.records import HEADER, Defect, Kind, Level
+from pipeline.model.records import HEADER, Defect, Level
 from pipeline.model.spans import SpanBatch
 
 MESSAGES: Messages = {
@@ -43,7 +43,7 @@ MESSAGES: Messages = {
         3: string("trace_state"),
         4: identifier("parent_span_id", 8, Defect.INVALID_PARENT_SPAN_ID, required=False),
         5: string("name"),
-        6: varint("kind", Kind.ENUM),
+        6: enum("kind"),
         7: fixed64("start_time_unix_nano"),
         8: fixed64("end_time_unix_nano"),
         9: attributes("span."),
@@ -52,7 +52,7 @@ MESSAGES: Messages = {
         15: message("Status"),
         16: fixed32("flags"),
     },
-    "Status": {2: string("status_message"), 3: varint("status_code", Kind.ENUM)},
+    "Status": {2: string("status_message"), 3: enum("status_code")},
 }
 
 

@@ -1,7 +1,8 @@
 """From wanted columns to a program for the walker: which fields of which messages are written where.
 
-A signal is a table of messages (``codec/otlp_traces.py``). A projection takes the entries whose column somebody reads,
-gives each its words in the rows of its table, and leaves the rest out: the walker skips those by their length.
+A signal is a table of messages (``codec/otlp_traces.py`` and its neighbours). A projection takes the entries whose
+column somebody reads, gives each its words in the rows of its table, and leaves the rest out: the walker skips those by
+their length.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import numpy as np
 
 from pipeline.codec import wire
 from pipeline.errors import MalformedPayload, PayloadTooLarge
-from pipeline.model.records import FIXED_WORDS, WORDS_OF, Defect, Field, Kind, Level, Records
+from pipeline.model.records import FIXED_WORDS, WORDS_OF, Field, Kind, Level, Records, ValueType
 
 
 @dataclass(frozen=True)
@@ -25,10 +26,13 @@ class Entry:
         op: Name in ``wire.OPS``.
         column: Column that it fills; for ``attribute`` the prefix of the columns. Empty: none.
         kind: How to read the column.
-        child: Message that ``message``, ``raw`` and ``rows`` descend into.
+        child: Message that ``message``, ``raw``, ``rows`` and ``choice`` descend into.
         level: Table that ``rows`` adds a row to.
         defect: Bit raised when an id has a wrong length, or is absent or zero where ``required``.
         required: The id must be there.
+        argument: See ``wire.Program``.
+        optional: Rows that are not made when none of their columns is read.
+        whole: Column that takes all the attributes of a message as they are.
     """
 
     op: str
@@ -38,6 +42,9 @@ class Entry:
     level: Level = Level.ITEM
     defect: int = 0
     required: bool = False
+    argument: int = 0
+    optional: bool = False
+    whole: str = ""
 
 
 Messages = Mapping[str, Mapping[int, Entry]]
@@ -47,8 +54,20 @@ def string(column: str) -> Entry:
     return Entry("string", column, Kind.STRING)
 
 
-def varint(column: str, kind: Kind = Kind.UINT) -> Entry:
-    return Entry("varint", column, kind)
+def varint(column: str) -> Entry:
+    return Entry("varint", column, Kind.UINT)
+
+
+def varint32(column: str) -> Entry:
+    return Entry("varint", column, Kind.UINT, argument=1)
+
+
+def enum(column: str) -> Entry:
+    return Entry("varint", column, Kind.ENUM, argument=1)
+
+
+def zigzag32(column: str) -> Entry:
+    return Entry("zigzag", column, Kind.INT)
 
 
 def fixed64(column: str) -> Entry:
@@ -59,9 +78,26 @@ def fixed32(column: str) -> Entry:
     return Entry("fixed32", column, Kind.UINT)
 
 
-def identifier(column: str, size: int, defect: Defect, required: bool) -> Entry:
+def double(column: str) -> Entry:
+    return Entry("number", column, Kind.NUMBER, argument=ValueType.DOUBLE)
+
+
+def sfixed64(column: str) -> Entry:
+    return Entry("number", column, Kind.NUMBER, argument=ValueType.INT)
+
+
+def packed(column: str, element_bytes: int) -> Entry:
+    """Numbers of 8 bytes, or varints (1)."""
+    return Entry("packed", column, Kind.PACKED, argument=element_bytes)
+
+
+def identifier(column: str, size: int, defect: int = 0, required: bool = False) -> Entry:
     kind = Kind.ID16 if size == 16 else Kind.ID8
-    return Entry("id16" if size == 16 else "id8", column, kind, defect=defect, required=required)
+    return Entry("id16" if size == 16 else "id8", column, kind, defect=defect, required=required, argument=defect)
+
+
+def value(column: str) -> Entry:
+    return Entry("value", column, Kind.ATTRIBUTE)
 
 
 def message(child: str) -> Entry:
@@ -72,12 +108,16 @@ def raw(column: str, child: str) -> Entry:
     return Entry("raw", column, Kind.RAW, child=child)
 
 
-def rows(level: Level, child: str) -> Entry:
-    return Entry("rows", level=level, child=child)
+def rows(level: Level, child: str, optional: bool = False) -> Entry:
+    return Entry("rows", level=level, child=child, optional=optional)
 
 
-def attributes(prefix: str) -> Entry:
-    return Entry("attribute", prefix, Kind.ATTRIBUTE)
+def choice(column: str, number: int, child: str) -> Entry:
+    return Entry("choice", column, Kind.CHOICE, child=child, argument=number)
+
+
+def attributes(prefix: str, whole: str = "") -> Entry:
+    return Entry("attribute", prefix, Kind.ATTRIBUTE, whole=whole)
 
 
 COUNTED = Entry("count")
@@ -94,8 +134,9 @@ class Limits:
     """What one request may hold. Beyond it is ``PayloadTooLarge``, nesting ``MalformedPayload``.
 
     Attributes:
-        max_items: Spans, and likewise resources and scopes. A span takes 2 bytes on the wire and a row of words here.
-        max_children: Attributes, events and links together.
+        max_items: Spans, log records or data points, and likewise resources, scopes and metrics. A span takes 2 bytes
+            on the wire and a row of words here.
+        max_children: Attributes, events, links, exemplars and quantiles together.
         max_depth: Levels of arrays and key-value lists in an attribute value. The official parser allows 31 of lists
             inside a span.
     """
@@ -123,18 +164,23 @@ class Projection:
         self._messages = messages
         self._numbers = {name: number for number, name in enumerate(messages)}
         self._fields: dict[str, Field] = {}
-        self._width = dict.fromkeys(Level, FIXED_WORDS)
-        self._level_of = self._find_levels()
+        self._level_of, self._parent_of = self._find_levels()
+        self._width = dict.fromkeys(self._parent_of, FIXED_WORDS)
+        self._choice = (0, 0)
         for name, entries in messages.items():
             for entry in entries.values():
-                self._assign(self._level_of.get(name, Level.RESOURCE), entry)
+                self._assign(self._level_of[name], entry)
+            choices = [entry for entry in entries.values() if entry.op == "choice"]
+            if choices:  # what belongs to the members is placed from here on
+                level = self._level_of[name]
+                self._choice = (level, self._width[level])
         missing = sorted(self.columns - self._fields.keys())
         if missing:
             raise KeyError(", ".join(missing))
-        self.widths = tuple(self._width[level] for level in Level)
+        self.widths = tuple(self._width[level] for level in sorted(self._width))
         self.program = self._compile()
         # Threads may overwrite each other's guesses: any value is only a guess.
-        self._row_bytes = [TYPICAL_ROW_BYTES] * len(Level)
+        self._row_bytes = [TYPICAL_ROW_BYTES] * len(self.widths)
 
     def field(self, column: str) -> Field | None:
         """Where ``column`` stands, or None where it was not asked for."""
@@ -177,25 +223,31 @@ class Projection:
             if count:
                 guesses[level] = min(guesses[level] * 1.02, size / count / HEADROOM)
 
-    def _find_levels(self) -> dict[str, Level]:
-        """The table that each message's fields are written to: its own for rows, its parent's for singular messages."""
+    def _find_levels(self) -> tuple[dict[str, Level], dict[Level, Level]]:
+        """The table that each message's fields are written to (its own for rows, its parent's for singular messages),
+        and the table that each table's parents are in.
+        """
         levels: dict[str, Level] = {}
+        parents: dict[Level, Level] = {}
 
         def visit(name: str, level: Level) -> None:
             levels[name] = level
             for entry in self._messages[name].values():
                 if entry.op == "rows":
+                    parents[entry.level] = level
                     visit(entry.child, entry.level)
                 elif entry.child:
                     visit(entry.child, level)
 
         visit(next(iter(self._messages)), Level.RESOURCE)
-        return levels
+        return levels, parents
 
     def _assign(self, level: Level, entry: Entry) -> None:
         if entry.op == "attribute":
             for column in sorted(column for column in self.columns if self._owns(entry, column)):
                 self._place(column, level, entry.kind)
+            if entry.whole in self.columns:
+                self._place(entry.whole, level, Kind.PACKED)
         elif entry.column and (entry.column in self.columns or entry.defect):
             self._place(entry.column, level, entry.kind)
 
@@ -206,6 +258,8 @@ class Projection:
         )
 
     def _place(self, column: str, level: Level, kind: Kind) -> None:
+        if column in self._fields:  # several messages fill it
+            return
         self._fields[column] = Field(level, self._width[level], kind)
         self._width[level] += WORDS_OF.get(kind, 1)
 
@@ -217,13 +271,11 @@ class Projection:
         buckets = np.zeros((count, wire.LAYOUT["buckets"]), np.int32)
         key_lengths = np.zeros(count, np.uint64)
         ids: list[int] = []
-        levels = np.zeros((len(Level), 2), np.int32)
+        levels = [[self._width[level], self._parent_of[level]] for level in sorted(self._width)]
         for name, entries in self._messages.items():
             number = self._numbers[name]
             for field, entry in entries.items():
                 actions[number, field] = self._action(entry)
-                if entry.op == "rows":
-                    levels[entry.level] = self._numbers[entry.child], self._width[entry.level]
                 if entry.required:
                     place = self._fields[entry.column]
                     ids += [place.word, WORDS_OF.get(place.kind, 1), entry.defect]
@@ -235,30 +287,41 @@ class Projection:
             buckets.reshape(-1),
             key_lengths,
             bytes(key_bytes),
-            levels.reshape(-1),
+            np.array(levels, np.int32).reshape(-1),
             np.array(ids, np.int32),
+            self._choice,
         )
 
     def _action(self, entry: Entry) -> tuple[int, int, int]:
         """Op, word and argument of a field; skip where nobody reads what it would yield."""
-        op = wire.OPS[entry.op]
-        if entry.op == "rows":
-            return op, 0, entry.level
-        if entry.op == "count":
-            return op, 0, 0
-        if entry.op == "attribute":
-            wanted = any(self._owns(entry, column) for column in self.columns)
-            return (op if wanted else wire.OPS["count"]), 0, 0
-        if entry.op == "message":
-            return (op, 0, self._numbers[entry.child]) if self._is_read(entry.child) else (wire.OPS["skip"], 0, 0)
+        op, skip, count = wire.OPS[entry.op], (wire.OPS["skip"], 0, 0), (wire.OPS["count"], 0, 0)
         place = self._fields.get(entry.column)
-        if entry.op == "raw":
-            child = self._numbers[entry.child] if self._is_read(entry.child) else -1
-            if place is not None:
-                return op, place.word, child
-            return (wire.OPS["message"], 0, child) if child >= 0 else (wire.OPS["skip"], 0, 0)
-        argument = int(entry.kind == Kind.ENUM) or entry.defect
-        return (op, place.word, argument) if place is not None else (wire.OPS["skip"], 0, 0)
+        child = self._numbers.get(entry.child, -1)
+        match entry.op:
+            case "rows":
+                return count if entry.optional and not self._is_read(entry.child) else (op, child, entry.level)
+            case "count":
+                return count
+            case "attribute":
+                whole = self._fields.get(entry.whole)
+                wanted = whole is not None or any(self._owns(entry, column) for column in self.columns)
+                return (op, 0, whole.word if whole is not None else 0) if wanted else count
+            case "message":
+                return (op, 0, child) if self._is_read(entry.child) else skip
+            case "raw":
+                child = child if self._is_read(entry.child) else -1
+                if place is not None:
+                    return op, place.word, child
+                return (wire.OPS["message"], 0, child) if child >= 0 else skip
+            case "choice":
+                return (
+                    (op, place.word, child << 8 | entry.argument)
+                    if place is not None
+                    else (wire.OPS["message"], 0, child)
+                )
+            case "value":
+                return op, place.word if place is not None else 0, 0
+        return (op, place.word, entry.argument) if place is not None else skip
 
     def _is_read(self, name: str) -> bool:
         """Whether any field of a singular message is read. Its attributes are counted only when some are."""

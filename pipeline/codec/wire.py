@@ -16,7 +16,7 @@ Cython in pure Python mode: this file runs compiled and uncompiled with the same
 
 import cython
 
-# What to do with a field. The order is relied on: everything from STRING on is length-delimited.
+# What to do with a field.
 OP_SKIP = cython.declare(cython.int, 0)
 OP_VARINT = cython.declare(cython.int, 1)
 OP_FIXED64 = cython.declare(cython.int, 2)
@@ -30,6 +30,11 @@ OP_RAW = cython.declare(cython.int, 9)
 OP_ROWS = cython.declare(cython.int, 10)
 OP_ATTRIBUTE = cython.declare(cython.int, 11)
 OP_COUNT = cython.declare(cython.int, 12)
+OP_VALUE = cython.declare(cython.int, 13)
+OP_NUMBER = cython.declare(cython.int, 14)
+OP_ZIGZAG = cython.declare(cython.int, 15)
+OP_PACKED = cython.declare(cython.int, 16)
+OP_CHOICE = cython.declare(cython.int, 17)
 
 # Why a walk stopped.
 OK = cython.declare(cython.int, 0)
@@ -62,6 +67,11 @@ OPS = {
     "rows": 10,
     "attribute": 11,
     "count": 12,
+    "value": 13,
+    "number": 14,
+    "zigzag": 15,
+    "packed": 16,
+    "choice": 17,
 }
 REASONS = (
     "ok",
@@ -85,15 +95,19 @@ class Program:
 
     Args:
         actions: int32[messages * 32 * 3]; per field number op, word and argument: the child message of ``message`` and
-            ``raw`` (-1: do not look inside), the level of ``rows``, the defect bit of ids, 1 for a ``varint`` of 32
-            bits.
+            ``raw`` (-1: do not look inside), the defect bit of ids, 1 for a ``varint`` of 32 bits, the ``ValueType`` of
+            a ``number``, the bytes of an element of ``packed`` (1: varints), the word for the extent of all attributes
+            of ``attribute`` (0: none). ``rows`` have their child message in place of the word, and their level;
+            ``choice`` child message ``<< 8`` | which of the choices it is.
         keys: int32[candidates * 4]; per wanted attribute key offset and length in ``key_bytes``, word, next candidate +
             1.
         buckets: int32[messages * 64]; first candidate + 1.
         key_lengths: uint64[messages]; bit ``length`` is set where a wanted key has that length.
         key_bytes: The wanted keys, joined.
-        levels: int32[levels * 2]; per level its message and the words of a row.
+        levels: int32[levels * 2]; per level the words of a row and the level of the parents.
         ids: int32[k * 3]; per required id of an item its word, number of words and defect bit.
+        choice: int32[2]; the level of the rows that have a ``choice``, and the first of the words that belong to its
+            members.
     """
 
     _keep: object
@@ -105,10 +119,18 @@ class Program:
     levels: cython.p_int
     ids: cython.p_int
     id_count: cython.int
+    level_count: cython.int
+    choice_level: cython.int
+    choice_word: cython.int
 
-    def __init__(self, actions, keys, buckets, key_lengths, key_bytes, levels, ids):  # type: ignore[no-untyped-def]
+    def __init__(  # type: ignore[no-untyped-def]
+        self, actions, keys, buckets, key_lengths, key_bytes, levels, ids, choice
+    ):
         self._keep = (actions, keys, buckets, key_lengths, key_bytes, levels, ids)
         self.id_count = len(ids) // 3
+        self.level_count = len(levels) // 2
+        self.choice_level = choice[0]
+        self.choice_word = choice[1]
         if cython.compiled:
             ints: cython.int[::1]
             longs: cython.ulonglong[::1]
@@ -579,7 +601,7 @@ def read_values(walk: Walk, p: cython.Py_ssize_t, e: cython.Py_ssize_t, cell: cy
 @cython.exceptval(check=False)
 def new_row(program: Program, walk: Walk, level: cython.int, parent: cython.Py_ssize_t) -> cython.Py_ssize_t:
     """Index of the first word of a new, empty row of ``level``; -1 where there is no room for it."""
-    width: cython.Py_ssize_t = program.levels[level * 2 + 1]
+    width: cython.Py_ssize_t = program.levels[level * 2]
     number: cython.Py_ssize_t = walk.tables[level * 3 + 2]
     row: cython.Py_ssize_t
     j: cython.Py_ssize_t
@@ -591,6 +613,88 @@ def new_row(program: Program, walk: Walk, level: cython.int, parent: cython.Py_s
         walk.words[row + j] = 0
     walk.words[row] = parent
     return row
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def choose(
+    program: Program,
+    walk: Walk,
+    row: cython.Py_ssize_t,
+    number: cython.Py_ssize_t,
+    word: cython.int,
+    choice: cython.int,
+    where: cython.ulonglong,
+) -> cython.void:
+    """Note a member of a oneof of messages. One of another kind takes the place of what came before, whose rows, the
+    last of their tables, and words are taken back. No encoder writes that.
+    """
+    level: cython.int
+    above: cython.int
+    last: cython.Py_ssize_t
+    least: cython.Py_ssize_t
+    chosen: cython.ulonglong = choice
+    repeated: cython.ulonglong = 0xFFFFFFFFFFFFFFFF
+    if walk.words[row + word] == chosen:
+        walk.words[row + word + 1] = repeated
+        return
+    if walk.words[row + word] != 0:
+        for level in range(program.choice_level + 1, program.level_count):
+            above = program.levels[level * 2 + 1]
+            least = number if above == program.choice_level else walk.tables[above * 3 + 2]
+            last = walk.tables[level * 3 + 2] - 1
+            while (
+                last >= 0
+                and cython.cast(
+                    cython.Py_ssize_t, walk.words[walk.tables[level * 3] + last * program.levels[level * 2]]
+                )
+                >= least
+            ):
+                last -= 1
+            walk.tables[level * 3 + 2] = last + 1
+        for level in range(program.choice_word, program.levels[program.choice_level * 2]):
+            walk.words[row + level] = 0
+    walk.words[row + word] = chosen
+    walk.words[row + word + 1] = where
+
+
+@cython.cfunc
+@cython.inline
+@cython.nogil
+@cython.exceptval(check=False)
+def packed_ok(b: cython.p_uchar, p: cython.Py_ssize_t, e: cython.Py_ssize_t, size: cython.int) -> cython.bint:
+    """Whether ``b[p:e]`` is a sequence of numbers of 8 bytes, or of varints (1)."""
+    value: cython.ulonglong
+    if size == 8:
+        return (e - p) & 7 == 0
+    while p < e:
+        if b[p] < 0x80:
+            p += 1
+            continue
+        p, value = read_varint(b, p, e)
+        if p < 0:
+            return False
+    return True
+
+
+@cython.cfunc
+@cython.inline
+@cython.nogil
+@cython.exceptval(check=False)
+def extend(walk: Walk, cell: cython.Py_ssize_t, begin: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.void:
+    """Take ``begin:end`` into the range at ``cell``; ``REPEATED`` where it does not follow on what is there."""
+    where: cython.ulonglong = begin
+    size: cython.ulonglong = end - begin
+    old: cython.ulonglong = walk.words[cell]
+    low32: cython.ulonglong = 0xFFFFFFFF
+    repeated: cython.ulonglong = 0xFFFFFFFFFFFFFFFF
+    if old == 0:
+        walk.words[cell] = (where << 32) | size
+    elif (old >> 32) + (old & low32) == where:
+        walk.words[cell] = old + size
+    else:
+        walk.words[cell] = repeated
 
 
 @cython.cfunc
@@ -710,6 +814,8 @@ def walk_message(
                 why = read_attribute(program, walk, message, p, p + length, row)
                 if why != OK:
                     return fail(walk, why, begin)
+                if argument:
+                    extend(walk, row + argument, begin, p + length)
             elif op == OP_ID8:
                 value = 0
                 if length == 8:
@@ -750,7 +856,7 @@ def walk_message(
                 walk.words[child + 1] = (where << 32) | cython.cast(cython.ulonglong, length)
                 where = p - begin
                 walk.words[child + 2] = where << 8
-                if walk_message(program, walk, program.levels[argument * 2], p, p + length, child, number) < 0:
+                if walk_message(program, walk, word, p, p + length, child, number) < 0:
                     return -1
                 if argument == 2 and program.id_count:
                     note_zero_ids(program, walk, child)
@@ -758,6 +864,29 @@ def walk_message(
                 walk.children += 1
                 if walk.children > walk.max_children:
                     return fail(walk, TOO_MANY_CHILDREN, begin)
+            elif op == OP_PACKED:
+                if not packed_ok(b, p, p + length, argument):
+                    return fail(walk, TRUNCATED, begin)
+                where = p
+                value = 0xFFFFFFFFFFFFFFFF
+                if walk.words[row + word] == 0:
+                    value = (where << 32) | cython.cast(cython.ulonglong, length)
+                walk.words[row + word] = value
+            elif op == OP_CHOICE:
+                where = p
+                value = (where << 32) | cython.cast(cython.ulonglong, length)
+                choose(program, walk, row, parent, word, argument & 0xFF, value)
+                if walk_message(program, walk, argument >> 8, p, p + length, row, parent) < 0:
+                    return -1
+            elif op == OP_VALUE:
+                if length > 2 * walk.max_depth and depth_ok(b, p, p + length, walk.max_depth) == TOO_DEEP:
+                    return fail(walk, TOO_DEEP, begin)
+                if word:
+                    if walk.words[row + word] == 0:
+                        walk.words[row + word] = 8
+                    why = read_value(walk, p, p + length, row + word)
+                    if why != OK:
+                        return fail(walk, why, begin)
             p += length
         elif wire_type == 0:
             p, value = read_varint(b, p, e)
@@ -765,11 +894,26 @@ def walk_message(
                 return fail(walk, TRUNCATED, begin)
             if op == OP_VARINT:
                 walk.words[row + word] = value & low32 if argument else value
+            elif op == OP_ZIGZAG:
+                value &= low32
+                where = 0
+                if value & 1:
+                    where = 0xFFFFFFFFFFFFFFFF
+                walk.words[row + word] = (value >> 1) ^ where
+            elif op == OP_PACKED and argument == 1:
+                value = 0xFFFFFFFFFFFFFFFF
+                walk.words[row + word] = value
         elif wire_type == 1:
             if e - p < 8:
                 return fail(walk, TRUNCATED, begin)
             if op == OP_FIXED64:
                 walk.words[row + word] = load64(b, p)
+            elif op == OP_NUMBER:
+                walk.words[row + word] = argument
+                walk.words[row + word + 1] = load64(b, p)
+            elif op == OP_PACKED and argument == 8:
+                value = 0xFFFFFFFFFFFFFFFF
+                walk.words[row + word] = value
             p += 8
         elif wire_type == 5:
             if e - p < 4:

@@ -20,6 +20,7 @@ class Program:
         key_bytes: bytes,
         levels: NDArray[np.int32],
         ids: NDArray[np.int32],
+        choice: tuple[int, int],
     ) -> None: ...
 
 def run(

@@ -1,8 +1,9 @@
-"""Decoded telemetry as three row-major tables of 64-bit words over the bytes it came from.
+"""Decoded telemetry as row-major tables of 64-bit words over the bytes it came from.
 
 One request becomes one array of words::
 
-    words:  [ resource rows | scope rows | item rows ]        items: spans, log records, metrics
+    words:  [ resource rows | scope rows | item rows ]                  items: spans, log records
+            [ resource rows | scope rows | metric rows | point rows … ] metrics: points below metrics
     a row:  [ parent row, range of the body, header, field, field, … ]
 
 Strings, bytes and nested messages stay where they are: their word is a *range*, ``offset << 32 | length`` into
@@ -27,16 +28,23 @@ PARENT, RANGE, HEADER = 0, 1, 2
 FIXED_WORDS = 3
 
 REPEATED = 0xFFFF_FFFF_FFFF_FFFF
-"""Value of a RAW word whose message came more than once: proto says such messages merge, so no single range holds
-it."""
+"""Value of a RAW word whose message came more than once, of a PACKED word whose numbers came in several parts: proto
+says that such fields merge, so no single range holds them."""
 
 
 class Level(IntEnum):
-    """The three tables of a batch."""
+    """The tables of a batch. Up to POINT each row's parent is in the table before."""
 
     RESOURCE = 0
     SCOPE = 1
     ITEM = 2
+    """Spans, log records, metrics."""
+    POINT = 3
+    """Data points, of all kinds of metrics."""
+    EXEMPLAR = 4
+    """Below points."""
+    QUANTILE = 5
+    """Below points, of summaries."""
 
 
 class Kind(IntEnum):
@@ -58,9 +66,17 @@ class Kind(IntEnum):
     """Two words: ``ValueType`` and value."""
     RAW = 8
     """Range of a message body kept whole, or ``REPEATED``."""
+    NUMBER = 9
+    """Two words: ``ValueType`` (ABSENT, INT or DOUBLE) and value."""
+    INT = 10
+    """Signed integer in two's complement."""
+    PACKED = 11
+    """Range of packed numbers, or ``REPEATED``."""
+    CHOICE = 12
+    """Two words: which member of a oneof of messages came last (an ENUM), and the range of its body or ``REPEATED``."""
 
 
-WORDS_OF = {Kind.ID16: 2, Kind.ATTRIBUTE: 2}
+WORDS_OF = {Kind.ID16: 2, Kind.ATTRIBUTE: 2, Kind.NUMBER: 2, Kind.CHOICE: 2}
 """Words of a field; one where the kind is not named."""
 
 
@@ -79,11 +95,28 @@ class ValueType(IntEnum):
 
 
 class Defect(IntEnum):
-    """Bits in HEADER of rows that can never be accepted."""
+    """Bits in HEADER of spans that can never be accepted."""
 
     INVALID_TRACE_ID = 1
     INVALID_SPAN_ID = 2
     INVALID_PARENT_SPAN_ID = 4
+
+
+class PointDefect(IntEnum):
+    """Bits in HEADER of data points that can never be accepted."""
+
+    NO_METRIC_NAME = 1
+    NO_VALUE = 2
+    NO_TEMPORALITY = 4
+    """Sum or histogram of unspecified temporality, which "MUST not be used" (metrics.proto)."""
+    NEGATIVE_SUM = 8
+    """A monotonic sum below zero."""
+    BAD_HISTOGRAM = 16
+    """Counts and bounds that do not belong together, bounds not ascending, a count that is not that of the buckets."""
+    BAD_EXPONENTIAL_HISTOGRAM = 32
+    """Scale or index out of range, too many buckets, a count that is not that of the buckets."""
+    BAD_SUMMARY = 64
+    """A quantile outside [0, 1]."""
 
 
 class Field(NamedTuple):
@@ -99,7 +132,7 @@ class Records:
 
     Attributes:
         payload: The bytes that ranges point into. Longer than the request where columns were added.
-        words: uint64, all three tables.
+        words: uint64, all tables.
         first: Per level, index of the first word of row 0.
         width: Per level, words of a row.
         count: Per level, rows.

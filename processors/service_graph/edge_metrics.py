@@ -87,19 +87,23 @@ class EdgeMetrics:
         """
         rows = self._rows(edges)
         weights, failed, client_s, server_s = np.empty((4, len(edges)))
-        unknown = measure(edges, self._longest_nano, weights, failed, client_s, server_s, self.problems)
+        unknown, failures, weighted = measure(
+            edges, self._longest_nano, weights, failed, client_s, server_s, self.problems
+        )
+        times = weights if weighted else None
         if self._requests is not None and self._failed is not None:
-            self._requests.add(rows, weights)
-            self._failed.add(rows, failed)
+            self._requests.add(rows, weights if weighted else 1.0)
+            if failures:  # the series are there without: both counters stand in one table
+                self._failed.add(rows, failed)
         if self._info is not None:
             self._info.set(rows, 1.0)
         if self._server is not None and self._client is not None:
             spans = self._exemplar_spans(edges) if self._exemplars else None
             for histogram, seconds in ((self._server, server_s), (self._client, client_s)):
                 known = np.where(seconds < 0, NO_EDGE, rows).astype(np.int32) if unknown else rows
-                histogram.record(known, seconds, weights, spans)
+                histogram.record(known, seconds, times, spans)
             if self._messaging is not None:
-                self._record_messaging(self._messaging, edges, rows, weights, spans)
+                self._record_messaging(self._messaging, edges, rows, times, spans)
         return rows
 
     def _histogram(self, name: str, description: str) -> Histogram | ExponentialHistogram:
@@ -116,7 +120,7 @@ class EdgeMetrics:
         histogram: Histogram | ExponentialHistogram,
         edges: UInt64s,
         rows: Int32s,
-        weights: npt.NDArray[np.float64],
+        weights: npt.NDArray[np.float64] | None,
         spans: SpanBatch | None,
     ) -> None:
         seconds = np.empty(len(edges))

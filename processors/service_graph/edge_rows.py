@@ -220,7 +220,7 @@ def measure(
     client_s: object,
     server_s: object,
     problems: object,
-) -> cython.Py_ssize_t:
+) -> tuple:
     """Write the numbers of each edge.
 
     Args:
@@ -233,7 +233,7 @@ def measure(
             client's.
         problems: int64[3], added to, by ``TIME_PROBLEMS``.
     Returns:
-        How many durations are -1.
+        How many durations are -1, how many edges failed, and how many have another weight than 1.
     """
     n: cython.Py_ssize_t = len(weights)
     i: cython.Py_ssize_t
@@ -242,6 +242,8 @@ def measure(
     server: cython.ulonglong
     weight: cython.double
     unknown: cython.Py_ssize_t = 0
+    failures: cython.Py_ssize_t = 0
+    weighted: cython.Py_ssize_t = 0
     edge: cython.p_ulonglong = words_at(edges.reshape(-1))
     number: cython.p_double = doubles_at(edges.reshape(-1).view(np.float64))
     to_weight: cython.p_double = doubles_at(weights)
@@ -267,12 +269,17 @@ def measure(
             elif (client >> 32) & 8:
                 to_server[i] = to_client[i]
             to_weight[i] = weight
-            to_failed[i] = weight if ((client | server) >> 32) & 4 else 0.0
+            if weight != 1.0:
+                weighted += 1
+            to_failed[i] = 0.0
+            if ((client | server) >> 32) & 4:
+                failures += 1
+                to_failed[i] = weight
             if to_client[i] < 0:
                 unknown += 1
             if to_server[i] < 0:
                 unknown += 1
-    return unknown
+    return unknown, failures, weighted
 
 
 @cython.ccall

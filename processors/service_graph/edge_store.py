@@ -96,6 +96,7 @@ class EdgeStore:
     entries: cython.p_ulonglong
     links: cython.p_int
     deadlines: cython.p_longlong
+    hashes: cython.p_ulonglong
     index: cython.p_int
     traces: cython.p_int
     fates_at: cython.p_longlong
@@ -122,10 +123,11 @@ class EdgeStore:
         self._links = np.zeros(slots * 4, np.int32)
         self._deadlines = np.zeros(slots, np.int64)
         self._fates = np.zeros(len(FATES) * len(KINDS), np.int64)
+        hashes = np.zeros(slots * 2, np.uint64)
         ends = np.full(4, -1, np.int32)
         index = np.zeros(size, np.int32)
         traces = np.zeros(size, np.int32)
-        self._keep = (ends, index, traces)
+        self._keep = (ends, hashes, index, traces)
         self.mask = size - 1
         self.seed = seed
         self.ttl = ttl_nano
@@ -141,6 +143,8 @@ class EdgeStore:
         if cython.compiled:
             longs: cython.ulonglong[::1] = self._entries
             self.entries = cython.address(longs[0])
+            longs = hashes
+            self.hashes = cython.address(longs[0])
             ints: cython.int[::1] = self._links
             self.links = cython.address(ints[0])
             signed: cython.longlong[::1] = self._deadlines
@@ -155,6 +159,7 @@ class EdgeStore:
             self.ends = cython.address(ints[0])
         else:
             self.entries = memoryview(self._entries)
+            self.hashes = memoryview(hashes)
             self.links = memoryview(self._links)
             self.deadlines = memoryview(self._deadlines)
             self.fates_at = memoryview(self._fates)
@@ -328,13 +333,11 @@ def unindex(store: EdgeStore, place: cython.Py_ssize_t) -> cython.void:
     hole: cython.ulonglong = place
     p: cython.ulonglong = hole
     home: cython.ulonglong
-    e: cython.Py_ssize_t
     while True:
         p = (p + 1) & mask
         if store.index[p] == 0:
             break
-        e = (store.index[p] - 1) * HALF
-        home = hash_key(store, hash_trace(store, store.entries, e), store.entries[e + SPAN]) & mask
+        home = store.hashes[(store.index[p] - 1) * 2] & mask
         if ((p - home) & mask) >= ((p - hole) & mask):
             store.index[hole] = store.index[p]
             hole = p
@@ -445,19 +448,12 @@ def dequeue(store: EdgeStore, slot: cython.int, queue: cython.int) -> cython.voi
 @cython.inline
 @cython.nogil
 @cython.exceptval(check=False)
-def trace_counter(store: EdgeStore, half: cython.p_ulonglong, at: cython.Py_ssize_t) -> cython.ulonglong:
-    """Index of the counter that the half's trace shares with few others, if any."""
-    return hash_trace(store, half, at) & store.mask
-
-
-@cython.cfunc
-@cython.inline
-@cython.nogil
-@cython.exceptval(check=False)
 def put(
     store: EdgeStore,
     half: cython.p_ulonglong,
     at: cython.Py_ssize_t,
+    trace: cython.ulonglong,
+    key: cython.ulonglong,
     place: cython.Py_ssize_t,
     deadline: cython.longlong,
 ) -> cython.int:
@@ -474,6 +470,8 @@ def put(
     for i in range(HALF):
         store.entries[slot * HALF + i] = half[at + i]
     store.deadlines[slot] = deadline
+    store.hashes[slot * 2] = key
+    store.hashes[slot * 2 + 1] = trace
     store.links[slot * 4 + NEXT] = -1
     if place < 0:
         store.index[~place] = slot + 1
@@ -498,7 +496,7 @@ def drop_oldest(store: EdgeStore, place: cython.Py_ssize_t, queue: cython.int) -
     flags: cython.ulonglong = flags_of(store.entries, slot * HALF)
     dequeue(store, slot, queue)
     if queue == 0:
-        store.traces[trace_counter(store, store.entries, slot * HALF)] -= 1
+        store.traces[store.hashes[slot * 2 + 1] & store.mask] -= 1
     if flags & SETTLED:
         store.settled -= 1
     store.items -= 1
@@ -516,10 +514,11 @@ def drop_oldest(store: EdgeStore, place: cython.Py_ssize_t, queue: cython.int) -
 @cython.nogil
 @cython.exceptval(check=False)
 def place_of(store: EdgeStore, slot: cython.int) -> cython.Py_ssize_t:
-    """Place in the index of the key of a slot."""
-    at: cython.Py_ssize_t = slot * HALF
-    trace: cython.ulonglong = hash_trace(store, store.entries, at)
-    return find(store, hash_key(store, trace, store.entries[at + SPAN]), store.entries, at)
+    """Place in the index of a slot that is the oldest of its key."""
+    p: cython.ulonglong = store.hashes[slot * 2] & store.mask
+    while store.index[p] != slot + 1:
+        p = (p + 1) & store.mask
+    return cython.cast(cython.Py_ssize_t, p)
 
 
 @cython.cfunc
@@ -549,17 +548,23 @@ def keep_limit(store: EdgeStore) -> cython.void:
 @cython.nogil
 @cython.exceptval(check=False)
 def wait(
-    store: EdgeStore, half: cython.p_ulonglong, at: cython.Py_ssize_t, place: cython.Py_ssize_t, now: cython.longlong
+    store: EdgeStore,
+    half: cython.p_ulonglong,
+    at: cython.Py_ssize_t,
+    trace: cython.ulonglong,
+    key: cython.ulonglong,
+    place: cython.Py_ssize_t,
+    now: cython.longlong,
 ) -> cython.void:
     """Let a half wait for its partner. A filtered one is settled already and only remembered."""
     flags: cython.ulonglong = flags_of(half, at)
-    counter: cython.ulonglong = trace_counter(store, half, at)
+    counter: cython.ulonglong = trace & store.mask
     slot: cython.int
     if store.traces[counter] >= store.max_items_per_trace:
         count(store, _FILTERED if flags & FILTERED else _TRACE_LIMIT, flags)
         return
     store.traces[counter] += 1
-    slot = put(store, half, at, place, now + store.ttl)
+    slot = put(store, half, at, trace, key, place, now + store.ttl)
     enqueue(store, slot, 0)
     if flags & FILTERED:
         raise_flags(store, slot, SETTLED)
@@ -580,7 +585,7 @@ def settle(store: EdgeStore, slot: cython.int, fate: cython.Py_ssize_t, now: cyt
     count(store, fate, flags)
     raise_flags(store, slot, SETTLED | PAIRED)
     store.settled += 1
-    store.traces[trace_counter(store, store.entries, at)] -= 1
+    store.traces[store.hashes[slot * 2 + 1] & store.mask] -= 1
     dequeue(store, slot, 0)
     store.deadlines[slot] = now + store.ttl
     enqueue(store, slot, 1)
@@ -610,9 +615,15 @@ def meet(
 @cython.nogil
 @cython.exceptval(check=False)
 def add_server(
-    store: EdgeStore, half: cython.p_ulonglong, at: cython.Py_ssize_t, place: cython.Py_ssize_t, now: cython.longlong
+    store: EdgeStore,
+    half: cython.p_ulonglong,
+    at: cython.Py_ssize_t,
+    trace: cython.ulonglong,
+    key: cython.ulonglong,
+    now: cython.longlong,
 ) -> cython.void:
     """Pair a server half with its client, or let it wait."""
+    place: cython.Py_ssize_t = find(store, key, half, at)
     slot: cython.int
     fate: cython.Py_ssize_t
     if place >= 0:
@@ -622,24 +633,30 @@ def add_server(
             count(store, fate, flags_of(half, at))
             settle(store, slot, fate, now)
             return
-    wait(store, half, at, place, now)
+    wait(store, half, at, trace, key, place, now)
 
 
 @cython.cfunc
 @cython.nogil
 @cython.exceptval(check=False)
 def add_client(
-    store: EdgeStore, half: cython.p_ulonglong, at: cython.Py_ssize_t, place: cython.Py_ssize_t, now: cython.longlong
+    store: EdgeStore,
+    half: cython.p_ulonglong,
+    at: cython.Py_ssize_t,
+    trace: cython.ulonglong,
+    key: cython.ulonglong,
+    now: cython.longlong,
 ) -> cython.void:
     """Pair a client half with all servers that wait for it, or let it wait. It takes their place in the index."""
     flags: cython.ulonglong = flags_of(half, at)
+    place: cython.Py_ssize_t = find(store, key, half, at)
     theirs: cython.ulonglong
     slot: cython.int
     s: cython.Py_ssize_t
     fate: cython.Py_ssize_t
     best: cython.Py_ssize_t = _LOOP
     if place < 0:
-        wait(store, half, at, place, now)
+        wait(store, half, at, trace, key, place, now)
         return
     slot = store.index[place] - 1
     if not flags_of(store.entries, slot * HALF) & SERVER:
@@ -655,8 +672,7 @@ def add_client(
         slot = store.links[slot * 4 + NEXT]
         drop_oldest(store, place, 0)
     count(store, best, flags)
-    place = find(store, hash_key(store, hash_trace(store, half, at), half[at + SPAN]), half, at)
-    slot = put(store, half, at, place, now + store.ttl)
+    slot = put(store, half, at, trace, key, find(store, key, half, at), now + store.ttl)
     raise_flags(store, slot, SETTLED | PAIRED)
     store.settled += 1
     enqueue(store, slot, 1)
@@ -669,7 +685,8 @@ def add_client(
 def add_half(store: EdgeStore, half: cython.p_ulonglong, at: cython.Py_ssize_t, now: cython.longlong) -> cython.void:
     """Take in one half."""
     flags: cython.ulonglong = flags_of(half, at)
-    place: cython.Py_ssize_t
+    trace: cython.ulonglong
+    key: cython.ulonglong
     if flags & ALONE:
         if flags & FILTERED:
             count(store, _FILTERED, flags)
@@ -680,11 +697,12 @@ def add_half(store: EdgeStore, half: cython.p_ulonglong, at: cython.Py_ssize_t, 
     if half[at + OTHER] == half[at + SPAN]:
         count(store, _LOOP, flags)
         return
-    place = find(store, hash_key(store, hash_trace(store, half, at), half[at + SPAN]), half, at)
+    trace = hash_trace(store, half, at)
+    key = hash_key(store, trace, half[at + SPAN])
     if flags & SERVER:
-        add_server(store, half, at, place, now)
+        add_server(store, half, at, trace, key, now)
     else:
-        add_client(store, half, at, place, now)
+        add_client(store, half, at, trace, key, now)
 
 
 @cython.cfunc
@@ -715,14 +733,16 @@ def load_half(
     """Put back a half as it was dumped. One whose key is taken by a half that it cannot stand beside is left out as a
     duplicate."""
     flags: cython.ulonglong = flags_of(half, at)
-    place: cython.Py_ssize_t = find(store, hash_key(store, hash_trace(store, half, at), half[at + SPAN]), half, at)
+    trace: cython.ulonglong = hash_trace(store, half, at)
+    key: cython.ulonglong = hash_key(store, trace, half[at + SPAN])
+    place: cython.Py_ssize_t = find(store, key, half, at)
     queue: cython.int = 1 if flags & PAIRED else 0
     slot: cython.int
     if place >= 0 and not flags & flags_of(store.entries, (store.index[place] - 1) * HALF) & SERVER:
         count(store, _DUPLICATE, flags)
         return
-    slot = put(store, half, at, place, deadline)
+    slot = put(store, half, at, trace, key, place, deadline)
     if queue == 0:
-        store.traces[trace_counter(store, half, at)] += 1
+        store.traces[trace & store.mask] += 1
     enqueue(store, slot, queue)
     keep_limit(store)

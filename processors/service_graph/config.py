@@ -16,6 +16,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from pipeline.api import ComponentConfig
 from pipeline.config.durations import Duration
 from processors.service_graph.edge_store import MAX_ITEMS
+from processors.service_graph.names import CLIENT, CONNECTION_TYPE, FAILED, SERVER, VIRTUAL_NODE_LABEL
 from processors.span_filter import FilterPolicy
 
 OTELCOL_BUCKETS_S = (
@@ -276,7 +277,7 @@ _SPELLINGS = (
 """Keys of which only one may be given."""
 
 
-_LABELS = frozenset(("client", "server", "connection_type", "failed", "virtual_node"))
+_LABELS = frozenset((CLIENT, SERVER, CONNECTION_TYPE, FAILED, VIRTUAL_NODE_LABEL))
 
 
 def _first(one: T | None, other: T | None, default: T) -> T:

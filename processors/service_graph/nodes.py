@@ -21,6 +21,7 @@ from collections.abc import Mapping
 
 from pipeline.api import Label
 from processors.service_graph.config import Config
+from processors.service_graph.names import CLIENT, CONNECTION_TYPE, FAILED, SERVER, VIRTUAL_NODE_LABEL
 
 UNKNOWN_SERVICE = "unknown_service"
 """Service of a resource without service.name (semantic conventions 1.27, service.name)."""
@@ -59,11 +60,11 @@ class Nodes:
         self.client_labels = (service, database, *peer, *addresses, *dimensions)
         self.server_labels = (service, *(peer if self._tempo else ()), *dimensions)
         self.series_labels = (
-            "client",
-            "server",
-            "connection_type",
-            *(() if self._tempo else ("failed",)),
-            *(("virtual_node",) if self._virtual_label else ()),
+            CLIENT,
+            SERVER,
+            CONNECTION_TYPE,
+            *(() if self._tempo else (FAILED,)),
+            *((VIRTUAL_NODE_LABEL,) if self._virtual_label else ()),
             *self._dimension_labels(),
         )
 

@@ -17,7 +17,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from pipeline.api import ComponentConfig
 from pipeline.config.durations import Duration
 from processors.span_filter import FilterPolicy
-from processors.span_metrics.names import INTRINSIC_LABELS, RESERVED_DIMENSIONS, tempo_label
+from processors.span_metrics.names import INTRINSIC_LABELS, NAMESPACE, RESERVED_DIMENSIONS, tempo_label
 
 Temporality = Literal["AGGREGATION_TEMPORALITY_CUMULATIVE", "AGGREGATION_TEMPORALITY_DELTA"]
 CUMULATIVE: Temporality = "AGGREGATION_TEMPORALITY_CUMULATIVE"
@@ -284,7 +284,7 @@ class Config(ComponentConfig):
     exclude_dimensions: tuple[str, ...] = ()
     events: Events = Events()
     include_instrumentation_scope: tuple[str, ...] = ()
-    namespace: str = "traces.span.metrics"
+    namespace: str = NAMESPACE
     resource_metrics_key_attributes: tuple[str, ...] = ()
     resource_metrics_cache_size: int = Field(default=1000, ge=1)
     metrics_expiration: Duration = 0.0

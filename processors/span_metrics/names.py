@@ -17,6 +17,11 @@ UNKNOWN_SPAN = "unknown"
 Collector keeps the empty string, which in Prometheus is the same as having no label, so such spans would form a
 series that looks like a total."""
 
+# The Collector's metrics, below the namespace.
+NAMESPACE = "traces.span.metrics"
+CALLS = "calls"
+DURATION = "duration"
+
 # The Collector's labels. Except service.name they are no semantic conventions.
 SERVICE_NAME = "service.name"
 SPAN_NAME = "span.name"

@@ -36,9 +36,9 @@ class OtelcolMetrics:
         prefix = f"{config.namespace}." if config.namespace else ""
         calls = self._table((*common, *self.labels.dimensions(config.calls_dimensions, "calls")))
         self._calls = self._meter.counter(
-            f"{prefix}calls", description="Number of spans", table=calls, exemplars=self._exemplars
+            f"{prefix}{names.CALLS}", description="Number of spans", table=calls, exemplars=self._exemplars
         )
-        self._duration = None if config.histogram.disable else self._make_duration(f"{prefix}duration", common)
+        self._duration = None if config.histogram.disable else self._make_duration(f"{prefix}{names.DURATION}", common)
         self._events = self._make_events(f"{prefix}events", common) if config.events.enabled else None
         self.zero_errors = self._make_zero_errors()
         self.reads = self._columns()

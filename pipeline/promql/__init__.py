@@ -1,0 +1,1 @@
+"""PromQL over Weir's own metric names: what dashboards and rules share."""

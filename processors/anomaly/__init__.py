@@ -1,0 +1,1 @@
+"""``anomaly``: what is unusual in the RED metrics of each service."""

@@ -1,0 +1,1 @@
+"""``slo``: error budgets and burn rates from the spans themselves."""

@@ -14,7 +14,7 @@ import queue
 import threading
 from collections.abc import Callable
 from concurrent.futures import Executor
-from typing import Any, Protocol, cast
+from typing import Any, Protocol
 
 BASE_THREADS = 4
 # Each may hold one message of the largest size.
@@ -104,14 +104,19 @@ class GrpcWorkers(Executor):
             ConnectionAbortedError: The call is over: the sender has gone, or its message is too large.
         """
         self._waiting[call] = self._tick
+        payload: bytes | None = None
+        is_aborted = False
         try:
-            return cast(bytes, next(requests, None))
+            payload = next(requests, None)
         except Exception:
-            if call in self._waiting:
-                raise ConnectionAbortedError from None
-            raise TimeoutError from None
-        finally:
-            self._waiting.pop(call, None)
+            is_aborted = True
+        # grpcio reports a cancelled call as an error or as the end of the requests, whichever it notices first.
+        was_cancelled_here = self._waiting.pop(call, None) is None
+        if payload is None and was_cancelled_here:
+            raise TimeoutError
+        if is_aborted:
+            raise ConnectionAbortedError
+        return payload
 
     def _work(self) -> None:
         while True:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import socket
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any, NoReturn
 
@@ -138,7 +139,9 @@ class OtlpGrpc:
             self._delivery.refuse_status(499, "the call ended before its message had arrived", signal, TRANSPORT)
             return None
         if payload is None:
-            _abort(context, self._delivery.refuse_status(404, "exactly one message is needed", signal, TRANSPORT))
+            # Also how grpcio reports a message above the limit, at times; then gRPC has answered already.
+            answer = self._delivery.refuse_status(499, "the call ended without a message", signal, TRANSPORT)
+            _abort(context, replace(answer, code=Code.UNIMPLEMENTED))
         return payload
 
     def _health_request(self, requests: Any, context: Any) -> health_pb2.HealthCheckRequest | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import threading
 from collections import Counter
@@ -17,7 +18,7 @@ from pipeline.receivers.otlp import OtlpReceiver
 from pipeline.service.clock import SystemClock
 from pipeline.service.intake import SignalIntake
 from pipeline.telemetry import ComponentTelemetry
-from pipeline.testing import export_request
+from pipeline.testing import FakeClock, export_request
 from pipeline.testing_spans import BASIC_COLUMNS
 from tests.integration.raw_http import Client, post
 
@@ -37,6 +38,9 @@ def traces(body: bytes, content_type: str = PROTOBUF, *headers: str, path: str =
     return post(body, f"Content-Type: {content_type}", *headers, path=path)
 
 
+_NUMBERS = itertools.count()
+
+
 class OtlpServer:
     """A receiver under test.
 
@@ -44,6 +48,7 @@ class OtlpServer:
         received: The batches that have come through.
         fault: Raised instead of taking a batch, when set.
         gate: Cleared: batches wait.
+        waiting: How many do.
         log: What was logged.
     """
 
@@ -56,17 +61,16 @@ class OtlpServer:
         self.fault: Exception | None = None
         self.gate = threading.Event()
         self.gate.set()
+        self.waiting = 0
         self.log = _LogList()
-        clock = SystemClock()
-        self.telemetry = ComponentTelemetry("receiver", "otlp", clock)
-        settings = Settings("otlp", clock, None, self.telemetry)  # type: ignore[arg-type]  # receivers have no meter
+        # A clock that stands still: one line per reason. A name of its own: no lines of other servers.
+        self.telemetry = ComponentTelemetry("receiver", f"otlp/{next(_NUMBERS)}", FakeClock())
+        settings = Settings(self.telemetry.id, SystemClock(), None, self.telemetry)  # type: ignore[arg-type]  # receivers have no meter
         self.receiver = OtlpReceiver(OtlpReceiver.Config.model_validate({"protocols": protocols, **config}), settings)
 
     def __enter__(self) -> OtlpServer:
-        logger = logging.getLogger("weir")
-        logger.addHandler(self.log)
-        self._level = logger.level
-        logger.setLevel(logging.INFO)
+        self.telemetry.logger.logger.addHandler(self.log)
+        self.telemetry.logger.logger.setLevel(logging.INFO)
         decode = TracesProjection(BASIC_COLUMNS).decode
         intake = SignalIntake("traces", decode, self._consume, threading.Lock(), self.telemetry)
         self.receiver.start({"traces": intake})
@@ -80,9 +84,7 @@ class OtlpServer:
     ) -> None:
         self.gate.set()
         self.receiver.shutdown()
-        logger = logging.getLogger("weir")
-        logger.removeHandler(self.log)
-        logger.setLevel(self._level)
+        self.telemetry.logger.logger.removeHandler(self.log)
 
     @property
     def accepted(self) -> int:
@@ -114,7 +116,9 @@ class OtlpServer:
             return client.answer().status == 200
 
     def _consume(self, batch: Any) -> None:
+        self.waiting += 1
         self.gate.wait()
+        self.waiting -= 1
         if self.fault is not None:
             raise self.fault
         self.received.append(batch)

@@ -62,13 +62,22 @@ class Server:
         """Time on a CPU of all its threads, ended ones too: the clock that clock_getcpuclockid(3) gives."""
         return time.clock_gettime(~self.process.pid << 3 | CPUCLOCK_SCHED)
 
-    def memory_bytes(self, peak: bool = False) -> int:
-        """Resident memory now, or its highest value so far."""
-        wanted = "VmHWM:" if peak else "VmRSS:"
-        for line in Path(f"/proc/{self.process.pid}/status").read_text().splitlines():
-            if line.startswith(wanted):
-                return int(line.split()[1]) * 1024
-        raise RuntimeError("the kernel names no resident memory")
+    def memory_bytes(self) -> int:
+        """Resident memory now."""
+        return resident_bytes(str(self.process.pid))
+
+    def peak_memory_bytes(self) -> int:
+        """The most that was ever resident."""
+        return resident_bytes(str(self.process.pid), "VmHWM")
+
+
+def resident_bytes(process: str, field: str = "VmRSS") -> int:
+    """Return the memory of a process (its id, or ``self``) as the kernel counts it."""
+    for line in Path(f"/proc/{process}/status").read_text().splitlines():
+        name, _, value = line.partition(":")
+        if name == field:
+            return int(value.split()[0]) * 1024
+    raise RuntimeError(f"the kernel gives no {field}")
 
 
 def python(module: str, *arguments: str) -> list[str]:

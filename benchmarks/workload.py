@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import functools
 import random
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
@@ -82,6 +82,25 @@ def payloads(spans: int, count: int = PAYLOADS) -> tuple[bytes, ...]:
     """Return ``count`` requests of exactly ``spans`` spans each; always the same ones."""
     generator = Generator(seed=spans)
     return tuple(generator.request(spans).SerializeToString() for _ in range(count))
+
+
+def one_span_each(attributes: Sequence[Mapping[str, AttributeValue]]) -> bytes:
+    """Return a request of one service with a server span for each set of attributes: to make series."""
+    request = ExportTraceServiceRequest()
+    resource_spans = request.resource_spans.add()
+    _set(resource_spans.resource.attributes, (("service.name", "shop"),))
+    spans = resource_spans.scope_spans.add().spans
+    for number, values in enumerate(attributes, start=1):
+        span = spans.add(
+            trace_id=number.to_bytes(16),
+            span_id=number.to_bytes(8),
+            name="GET /api/v1/orders/{id}",
+            kind=Span.SPAN_KIND_SERVER,
+            start_time_unix_nano=BEGIN_UNIX_NANO,
+            end_time_unix_nano=BEGIN_UNIX_NANO + number * 1000,
+        )
+        _set(span.attributes, values.items())
+    return request.SerializeToString()
 
 
 def _operations() -> dict[str, Operations]:

@@ -65,7 +65,7 @@ class OtlpHttp:
             tls=tls.context if tls is not None else None,
             admit=self.admit,
             refuse=self.refuse,
-            inline=_is_quick,
+            inline=is_quick,
             budget=delivery.admission.receiving,
             name="otlp",
         )
@@ -168,7 +168,7 @@ def _answer_type(request: Request) -> str:
     return content_type if content_type in _SUCCESS else JSON
 
 
-def _is_quick(request: Request) -> bool:
+def is_quick(request: Request) -> bool:
     """True if the event loop may handle the request itself."""
     if _media_type(request.headers.get("content-type", "")) == JSON:
         return False

@@ -6,6 +6,7 @@ the message has arrived, which is what lets ``GrpcWorkers`` put a deadline on it
 
 from __future__ import annotations
 
+import contextlib
 import math
 import socket
 from collections.abc import Callable
@@ -19,7 +20,9 @@ from google.rpc.code_pb2 import Code
 from grpc_health.v1 import health, health_pb2
 from grpc_status import rpc_status
 
+from pipeline.codec.compression import decompress
 from pipeline.endpoint import listen, split_endpoint, unusable
+from pipeline.errors import MalformedPayload
 from pipeline.receivers.answers import Answer, status_of
 from pipeline.receivers.delivery import NO_SIGNAL, Delivery
 from pipeline.receivers.grpc_workers import GrpcWorkers
@@ -30,7 +33,9 @@ from pipeline.tls import ServerTls
 TRANSPORT = "grpc"
 HANDSHAKE_TIMEOUT_MS = 20_000
 MAX_RESPONSE_BYTES = 4 << 20
-_ZERO_HAS_MEANING = {"grpc.so_reuseport", "grpc.keepalive_permit_without_calls"}
+GZIP_MAGIC = b"\x1f\x8b"
+ZLIB_FIRST_BYTE = b"\x78"
+_ZERO_HAS_MEANING = {"grpc.so_reuseport", "grpc.per_message_decompression", "grpc.keepalive_permit_without_calls"}
 
 
 class OtlpGrpc:
@@ -84,7 +89,8 @@ class OtlpGrpc:
         if payload is None:
             return b""
         try:
-            outcome = self._delivery.deliver(signal.name, payload, TRANSPORT)
+            message = _decompressed(payload, self._config.max_message_bytes)
+            outcome = self._delivery.deliver(signal.name, message, TRANSPORT)
         except Exception as error:
             answer = self._delivery.refuse_error(error, signal.name, TRANSPORT)
         else:
@@ -186,6 +192,20 @@ class _Methods(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpcio has no t
         return handler
 
 
+def _decompressed(message: bytes, limit_bytes: int) -> bytes:
+    """What a message holds, if it is compressed; gRPC has checked that the encoding is known but not said which it is.
+
+    No OTLP message begins like gzip: wire type 7 does not exist. The two bytes of zlib could be an unknown field, so if
+    the rest does not fit, they are.
+    """
+    if message.startswith(GZIP_MAGIC):
+        return decompress(message, "gzip", limit_bytes)
+    if message.startswith(ZLIB_FIRST_BYTE) and int.from_bytes(message[:2], "big") % 31 == 0:
+        with contextlib.suppress(MalformedPayload):
+            return decompress(message, "deflate", limit_bytes)
+    return message
+
+
 def _abort(context: Any, answer: Answer) -> NoReturn:
     context.abort_with_status(rpc_status.to_status(status_of(answer)))
     raise AssertionError("abort_with_status returned")
@@ -195,6 +215,7 @@ def _options(config: GrpcConfig) -> list[tuple[str, int]]:
     server, client = config.keepalive.server_parameters, config.keepalive.enforcement_policy
     options = {
         "grpc.so_reuseport": 0,  # on by default, and then a second process shares the port without anybody noticing
+        "grpc.per_message_decompression": 0,  # our own gunzip takes half the CPU time, and bounds the ratio too
         "grpc.max_receive_message_length": config.max_message_bytes,
         "grpc.max_send_message_length": MAX_RESPONSE_BYTES,
         "grpc.server_handshake_timeout_ms": HANDSHAKE_TIMEOUT_MS,

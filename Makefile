@@ -15,7 +15,7 @@ DEVELOP := $(VENV)/.stamp-develop
 BUILT := $(VENV)/.stamp-built
 
 .NOTPARALLEL:
-.PHONY: help setup build demo run check format test test-pure test-all bench golden fuzz fuzz-asan docs clean
+.PHONY: help setup build demo run check format test test-pure test-all bench golden fuzz fuzz-asan docs dashboards clean
 
 help: ## print the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -65,6 +65,9 @@ fuzz-asan: $(DEVELOP) ## the same against a build with the address sanitizer, in
 
 docs: $(DEVELOP) $(BUILT) ## write the component reference and check the links between the pages
 	$(BIN)/python -m docs.build $(ARGS)
+
+dashboards: $(DEVELOP) $(BUILT) ## write the Grafana dashboards and the bundled rules anew
+	$(BIN)/python -m dashboards.build
 
 clean: ## remove what was built, keep the environment
 	rm -rf build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis $(BUILT)

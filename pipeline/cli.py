@@ -10,7 +10,8 @@ from __future__ import annotations
 import json
 import os
 import sys
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, cast
 
 import typer
 
@@ -140,6 +141,36 @@ def show(name: str) -> None:
 
     with _reported():
         typer.echo(show_component(Registry(), name), nl=False)
+
+
+dashboards_app = typer.Typer(help="Grafana dashboards over Weir's metrics.")
+app.add_typer(dashboards_app, name="dashboards")
+
+
+@dashboards_app.command("export")
+def export_dashboards(
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="Where to write them.")],
+    naming: Annotated[str, typer.Option("--naming", help="otelcol or tempo, as in span_metrics.")] = "otelcol",
+    unit: Annotated[str, typer.Option("--unit", help="s or ms: histogram.unit of span_metrics.")] = "s",
+    histograms: Annotated[str, typer.Option("--histograms", help="classic or native.")] = "classic",
+    edition: Annotated[
+        str, typer.Option("--edition", help="provisioning, or import: Grafana asks for the data source.")
+    ] = "provisioning",
+    datasource: Annotated[str, typer.Option("--datasource", metavar="UID", help="Chosen at first.")] = "",
+    min_step: Annotated[str, typer.Option("--min-step", help="Chosen at first: the scrape interval or more.")] = "",
+) -> None:
+    """Write six dashboards as JSON."""
+    from dashboards.export import Edition, export
+
+    choices = ((naming, ("otelcol", "tempo")), (unit, ("s", "ms")), (histograms, ("classic", "native")))
+    for given, known in (*choices, (edition, ("provisioning", "import"))):
+        if given not in known:
+            raise typer.BadParameter(f'"{given}" is not one of {", ".join(known)}')
+    if naming == "tempo" and unit != "s":
+        raise typer.BadParameter("Tempo's latency is in seconds: leave --unit out")
+    flavour = f"{naming}{'-ms' if unit == 'ms' else ''}-{histograms}"
+    for path in export(flavour, directory, edition=cast("Edition", edition), datasource=datasource, min_step=min_step):
+        typer.echo(path)
 
 
 @app.command(

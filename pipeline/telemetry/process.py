@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 
 _STATM = Path("/proc/self/statm")
 
+PROCESS_UPTIME, PROCESS_CPU = "otelcol_process_uptime", "otelcol_process_cpu_seconds"
+PROCESS_MEMORY = "otelcol_process_memory_rss"
+"""The Collector's names."""
+
 
 def resident_bytes() -> int:
     """Memory of this process that is in RAM. Where /proc is missing: the peak so far."""
@@ -35,17 +39,15 @@ def observe_process(metrics: OwnMetrics, clock: Clock) -> None:
     """Expose uptime, CPU time and memory under the Collector's names."""
     started = clock.monotonic_nano()
     metrics.observe(
-        "otelcol_process_uptime",
+        PROCESS_UPTIME,
         "counter",
         lambda: (clock.monotonic_nano() - started) / 1e9,
         unit="s",
         description="Uptime of the process",
     )
+    metrics.observe(PROCESS_CPU, "counter", cpu_seconds, unit="s", description="Total CPU user and system time")
     metrics.observe(
-        "otelcol_process_cpu_seconds", "counter", cpu_seconds, unit="s", description="Total CPU user and system time"
-    )
-    metrics.observe(
-        "otelcol_process_memory_rss",
+        PROCESS_MEMORY,
         "gauge",
         resident_bytes,
         unit="By",

@@ -13,6 +13,7 @@ from pathlib import Path
 from types import ModuleType
 
 MODULES = (
+    "pipeline.memory",
     "pipeline.codec.wire",
     "pipeline.codec.prometheus_text",
     "pipeline.model.accumulate",

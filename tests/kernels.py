@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import sys
 from functools import cache
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 
 from pipeline.model import exemplars, instruments, key_store, label_plan, resources, series
 
+SHARED = "pipeline.memory"
 MODES = ("compiled", "uncompiled")
 
 
@@ -25,7 +27,13 @@ def uncompiled(name: str) -> ModuleType:
     spec = importlib.util.spec_from_file_location(loader.name, source, loader=loader)
     assert spec is not None
     loaded = importlib.util.module_from_spec(spec)
-    loader.exec_module(loaded)
+    if name == SHARED:
+        loader.exec_module(loaded)
+        return loaded
+    # What it shares with other native modules has to be uncompiled as well.
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(sys.modules, SHARED, uncompiled(SHARED))
+        loader.exec_module(loaded)
     return loaded
 
 

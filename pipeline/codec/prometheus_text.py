@@ -21,6 +21,11 @@ Cython in pure Python mode: this file runs compiled and uncompiled with the same
 import cython
 import numpy as np
 
+if cython.compiled:
+    from cython.cimports.pipeline.memory import bytes_at, hash_bytes, ints_at, longs_at, uints_at, words_at
+else:
+    from pipeline.memory import bytes_at, hash_bytes, ints_at, longs_at, uints_at, words_at
+
 KEY_HEADER = cython.declare(cython.int, 4)
 
 NUMBER_BYTES = cython.declare(cython.int, 32)  # "-2.2250738585072014e-308" and a separator
@@ -408,98 +413,9 @@ def write_varint(out: cython.p_uchar, p: cython.Py_ssize_t, value: cython.ulongl
     return p + 1
 
 
-@cython.cfunc
-@cython.inline
-@cython.nogil
-@cython.exceptval(check=False)
-def hash_bytes(b: cython.p_uchar, n: cython.Py_ssize_t, seed: cython.ulonglong) -> cython.ulonglong:
-    """64-bit hash of the first ``n`` bytes, MurmurHash64A."""
-    full: cython.ulonglong = 0xFFFFFFFFFFFFFFFF
-    m: cython.ulonglong = 0xC6A4A7935BD1E995
-    h: cython.ulonglong = seed
-    k: cython.ulonglong
-    x: cython.ulonglong
-    at: cython.Py_ssize_t = 0
-    i: cython.Py_ssize_t
-    h = (h ^ ((cython.cast(cython.ulonglong, n) * m) & full)) & full
-    while at < n:
-        k = 0
-        for i in range(min(8, n - at)):
-            x = b[at + i]
-            k |= x << (8 * i)
-        k = (k * m) & full
-        k ^= k >> 47
-        k = (k * m) & full
-        h = ((h ^ k) * m) & full
-        at += 8
-    h ^= h >> 47
-    h = (h * m) & full
-    return h ^ (h >> 47)
-
-
 def _filled(array):
     """The array, contiguous and with at least one element, so that it has an address."""
     return np.ascontiguousarray(array) if len(array) else np.zeros(1, dtype=array.dtype)
-
-
-@cython.cfunc
-def chars_of(array) -> cython.p_uchar:
-    """Pointer into an array that somebody keeps; uncompiled a list."""
-    if cython.compiled:
-        view: cython.const[cython.uchar][::1] = array
-        return cython.cast(cython.p_uchar, cython.address(view[0]))
-    else:  # noqa: RET505 - Cython drops this branch
-        return array.tolist()
-
-
-@cython.cfunc
-def ints_of(array) -> cython.p_int:
-    """Pointer into an array that somebody keeps; uncompiled a list."""
-    if cython.compiled:
-        view: cython.const[cython.int][::1] = array
-        return cython.cast(cython.p_int, cython.address(view[0]))
-    else:  # noqa: RET505 - Cython drops this branch
-        return array.tolist()
-
-
-@cython.cfunc
-def uints_of(array) -> cython.p_uint:
-    """Pointer into an array that somebody keeps; uncompiled a list."""
-    if cython.compiled:
-        view: cython.const[cython.uint][::1] = array
-        return cython.cast(cython.p_uint, cython.address(view[0]))
-    else:  # noqa: RET505 - Cython drops this branch
-        return array.tolist()
-
-
-@cython.cfunc
-def longs_of(array) -> cython.p_longlong:
-    """Pointer into an array that somebody keeps; uncompiled a list."""
-    if cython.compiled:
-        view: cython.const[cython.longlong][::1] = array
-        return cython.cast(cython.p_longlong, cython.address(view[0]))
-    else:  # noqa: RET505 - Cython drops this branch
-        return array.tolist()
-
-
-@cython.cfunc
-def ulongs_of(array) -> cython.p_ulonglong:
-    """Pointer into an array that somebody keeps; uncompiled a list."""
-    if cython.compiled:
-        view: cython.const[cython.ulonglong][::1] = array
-        return cython.cast(cython.p_ulonglong, cython.address(view[0]))
-    else:  # noqa: RET505 - Cython drops this branch
-        return array.tolist()
-
-
-@cython.cfunc
-def target_of(array) -> cython.p_uchar:
-    """Pointer to an array that is written to; uncompiled a memoryview."""
-    if cython.compiled:
-        view: cython.uchar[::1] = array
-        return cython.address(view[0])
-    else:  # noqa: RET505 - Cython drops this branch
-        return memoryview(array)
 
 
 @cython.final
@@ -545,8 +461,8 @@ class Frame:
         self.tail_at, self.tail_size = ends[4], len(tail)
         # Upper limit of a line besides labels and exemplar.
         self.longest = max(map(len, parts[:4])) + max(map(len, bounds), default=0) + len(tail) + NUMBER_BYTES
-        self.texts = chars_of(texts)
-        self.bounds = longs_of(marks)
+        self.texts = bytes_at(texts)
+        self.bounds = longs_at(marks)
 
     def room(self, series):
         """Bytes that one row of ``series`` may need."""
@@ -580,12 +496,12 @@ class Samples:
         self.at = 0
         words = np.frombuffer(b' # {trace_id="span_id="', dtype=np.uint8)
         self._keep = keep = [_filled(array) for array in (point, bucket, values, times, ids.reshape(-1), words)]
-        self.point = ints_of(keep[0])
-        self.bucket = ints_of(keep[1])
-        self.values = ulongs_of(keep[2])
-        self.times = longs_of(keep[3])
-        self.ids = chars_of(keep[4])
-        self.words = chars_of(keep[5])
+        self.point = ints_at(keep[0])
+        self.bucket = ints_at(keep[1])
+        self.values = words_at(keep[2])
+        self.times = longs_at(keep[3])
+        self.ids = bytes_at(keep[4])
+        self.words = bytes_at(keep[5])
 
     @cython.cfunc
     @cython.nogil
@@ -689,20 +605,20 @@ class Series:
         view_arrays = (view.arena, view.offsets, view.lengths, view.resource, view.start_unix_nano)
         prepared = (texts, resource_at, label_at, source_at, sources, other_at, wins, places)
         self._keep = keep = [_filled(array) for array in (*view_arrays, *prepared)]
-        self.arena = chars_of(keep[0])
-        self.offsets = ulongs_of(keep[1])
-        self.lengths = uints_of(keep[2])
-        self.resource = ints_of(keep[3])
-        self.start = longs_of(keep[4])
-        self.texts = chars_of(keep[5])
-        self.resource_at = longs_of(keep[6])
-        self.label_at = longs_of(keep[7])
-        self.source_at = ints_of(keep[8])
-        self.sources = ints_of(keep[9])
-        self.other_at = longs_of(keep[10])
-        self.wins = chars_of(keep[11])
-        self.places = longs_of(keep[12])
-        self.powers = ulongs_of(POWERS)
+        self.arena = bytes_at(keep[0])
+        self.offsets = words_at(keep[1])
+        self.lengths = uints_at(keep[2])
+        self.resource = ints_at(keep[3])
+        self.start = longs_at(keep[4])
+        self.texts = bytes_at(keep[5])
+        self.resource_at = longs_at(keep[6])
+        self.label_at = longs_at(keep[7])
+        self.source_at = ints_at(keep[8])
+        self.sources = ints_at(keep[9])
+        self.other_at = longs_at(keep[10])
+        self.wins = bytes_at(keep[11])
+        self.places = longs_at(keep[12])
+        self.powers = words_at(POWERS)
 
     @cython.cfunc
     @cython.nogil
@@ -806,7 +722,7 @@ class Series:
             The first row that is not written, and int64[] of the ends of the written ones.
         """
         ends = np.zeros(last - first + 1, dtype=np.int64)
-        buffer: cython.p_uchar = target_of(out)
+        buffer: cython.p_uchar = bytes_at(out)
         marks: cython.p_longlong
         room: cython.Py_ssize_t = len(out)
         begin: cython.Py_ssize_t = first
@@ -834,9 +750,9 @@ class Series:
             out: uint8[]; room for one label set.
         """
         result = np.zeros(max(self.rows, 1), dtype=np.uint64)
-        buffer: cython.p_uchar = target_of(out)
+        buffer: cython.p_uchar = bytes_at(out)
         marks: cython.p_ulonglong
-        group: cython.p_ulonglong = ulongs_of(groups)
+        group: cython.p_ulonglong = words_at(groups)
         row: cython.Py_ssize_t
         if cython.compiled:
             ulongs: cython.ulonglong[::1] = result
@@ -845,7 +761,9 @@ class Series:
             marks = memoryview(result)
         with cython.nogil:
             for row in range(self.rows):
-                marks[row] = hash_bytes(buffer, self.write_labels(buffer, 0, row, False), group[self.resource[row] + 1])
+                marks[row] = hash_bytes(
+                    buffer, 0, self.write_labels(buffer, 0, row, False), group[self.resource[row] + 1]
+                )
         return result[: self.rows]
 
     def numbers(self, out, first, last, values, frame, zero_after, exemplars):
@@ -860,8 +778,8 @@ class Series:
         Returns:
             The first row that is not written, and the bytes used.
         """
-        buffer: cython.p_uchar = target_of(out)
-        bits: cython.p_ulonglong = ulongs_of(values)
+        buffer: cython.p_uchar = bytes_at(out)
+        bits: cython.p_ulonglong = words_at(values)
         line: Frame = frame
         samples: Samples = exemplars
         has_samples: cython.bint = exemplars is not None
@@ -901,9 +819,9 @@ class Series:
             counts: uint64[last - first, buckets]; bits of the cumulated counts; the last bucket is that of +Inf.
             sums: uint64[last - first]; bits.
         """
-        buffer: cython.p_uchar = target_of(out)
-        bits: cython.p_ulonglong = ulongs_of(counts.reshape(-1))
-        sum_bits: cython.p_ulonglong = ulongs_of(sums)
+        buffer: cython.p_uchar = bytes_at(out)
+        bits: cython.p_ulonglong = words_at(counts.reshape(-1))
+        sum_bits: cython.p_ulonglong = words_at(sums)
         line: Frame = frame
         samples: Samples = exemplars
         has_samples: cython.bint = exemplars is not None

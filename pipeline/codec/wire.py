@@ -16,6 +16,11 @@ Cython in pure Python mode: this file runs compiled and uncompiled with the same
 
 import cython
 
+if cython.compiled:
+    from cython.cimports.pipeline.memory import load
+else:
+    from pipeline.memory import load
+
 # What to do with a field.
 OP_SKIP = cython.declare(cython.int, 0)
 OP_VARINT = cython.declare(cython.int, 1)
@@ -254,33 +259,6 @@ def skip_field(
 
 
 @cython.cfunc
-@cython.inline
-@cython.nogil
-@cython.exceptval(check=False)
-def load64(b: cython.p_uchar, p: cython.Py_ssize_t) -> cython.ulonglong:
-    """Eight bytes as a little-endian number. The caller has checked that they are there."""
-    v: cython.ulonglong
-    x: cython.ulonglong
-    x = b[p]
-    v = x
-    x = b[p + 1]
-    v |= x << 8
-    x = b[p + 2]
-    v |= x << 16
-    x = b[p + 3]
-    v |= x << 24
-    x = b[p + 4]
-    v |= x << 32
-    x = b[p + 5]
-    v |= x << 40
-    x = b[p + 6]
-    v |= x << 48
-    x = b[p + 7]
-    v |= x << 56
-    return v
-
-
-@cython.cfunc
 @cython.nogil
 @cython.exceptval(check=False)
 def utf8_tail(b: cython.p_uchar, p: cython.Py_ssize_t, e: cython.Py_ssize_t) -> cython.bint:
@@ -336,7 +314,7 @@ def is_utf8(b: cython.p_uchar, p: cython.Py_ssize_t, e: cython.Py_ssize_t) -> cy
     """As ``utf8_tail``, eight ASCII bytes at a time first."""
     high_bits: cython.ulonglong = 0x8080808080808080
     while e - p >= 8:
-        if load64(b, p) & high_bits:
+        if load(b, p) & high_bits:
             return utf8_tail(b, p, e)
         p += 8
     while p < e:
@@ -494,7 +472,7 @@ def read_value(walk: Walk, p: cython.Py_ssize_t, e: cython.Py_ssize_t, cell: cyt
             if e - p < 8:
                 return TRUNCATED
             walk.words[cell] = number
-            walk.words[cell + 1] = load64(b, p)
+            walk.words[cell + 1] = load(b, p)
             p += 8
         else:
             p = skip_field(b, p, e, tag)
@@ -819,15 +797,15 @@ def walk_message(
             elif op == OP_ID8:
                 value = 0
                 if length == 8:
-                    value = load64(b, p)
+                    value = load(b, p)
                 walk.words[row + word] = value
                 note_id_length(walk, row, argument, length == 8 or length == 0)
             elif op == OP_ID16:
                 value = 0
                 where = 0
                 if length == 16:
-                    value = load64(b, p)
-                    where = load64(b, p + 8)
+                    value = load(b, p)
+                    where = load(b, p + 8)
                 walk.words[row + word] = value
                 walk.words[row + word + 1] = where
                 note_id_length(walk, row, argument, length == 16 or length == 0)
@@ -907,10 +885,10 @@ def walk_message(
             if e - p < 8:
                 return fail(walk, TRUNCATED, begin)
             if op == OP_FIXED64:
-                walk.words[row + word] = load64(b, p)
+                walk.words[row + word] = load(b, p)
             elif op == OP_NUMBER:
                 walk.words[row + word] = argument
-                walk.words[row + word + 1] = load64(b, p)
+                walk.words[row + word + 1] = load(b, p)
             elif op == OP_PACKED and argument == 8:
                 value = 0xFFFFFFFFFFFFFFFF
                 walk.words[row + word] = value

@@ -9,62 +9,12 @@ import secrets
 
 import cython
 
+if cython.compiled:
+    from cython.cimports.pipeline.memory import hash_bytes, mix, same_bytes
+else:
+    from pipeline.memory import hash_bytes, mix, same_bytes
+
 _seed = cython.declare(cython.ulonglong, secrets.randbits(63))
-
-
-@cython.cfunc
-@cython.inline
-@cython.nogil
-@cython.exceptval(check=False)
-def mix(h: cython.ulonglong, k: cython.ulonglong) -> cython.ulonglong:
-    """One round of MurmurHash64A."""
-    full: cython.ulonglong = 0xFFFFFFFFFFFFFFFF
-    m: cython.ulonglong = 0xC6A4A7935BD1E995
-    k = (k * m) & full
-    k ^= k >> 47
-    k = (k * m) & full
-    return ((h ^ k) * m) & full
-
-
-@cython.cfunc
-@cython.inline
-@cython.nogil
-@cython.exceptval(check=False)
-def hash_bytes(
-    b: cython.p_uchar, p: cython.Py_ssize_t, n: cython.Py_ssize_t, seed: cython.ulonglong
-) -> cython.ulonglong:
-    """64-bit hash of ``b[p:p+n]``."""
-    h: cython.ulonglong = seed
-    k: cython.ulonglong
-    x: cython.ulonglong
-    i: cython.Py_ssize_t
-    h = mix(h, cython.cast(cython.ulonglong, n))
-    while n >= 8:
-        k = 0
-        for i in range(8):
-            x = b[p + i]
-            k |= x << (8 * i)
-        h = mix(h, k)
-        p += 8
-        n -= 8
-    if n:
-        k = 0
-        for i in range(n):
-            x = b[p + i]
-            k |= x << (8 * i)
-        h = mix(h, k)
-    return h ^ (h >> 47)
-
-
-@cython.cfunc
-@cython.inline
-@cython.nogil
-@cython.exceptval(check=False)
-def same_bytes(b: cython.p_uchar, p: cython.Py_ssize_t, q: cython.Py_ssize_t, n: cython.Py_ssize_t) -> cython.bint:
-    i: cython.Py_ssize_t = 0
-    while i < n and b[p + i] == b[q + i]:
-        i += 1
-    return i == n
 
 
 @cython.cfunc
@@ -131,7 +81,7 @@ def encode_rows(
             if words[other] == value or (
                 (kind == 1 or 5 <= kind <= 7)
                 and (words[other] & low32) == length
-                and same_bytes(b, value >> 32, words[other] >> 32, length)
+                and same_bytes(b, value >> 32, b, words[other] >> 32, length)
             ):
                 codes[i] = code - 1
                 break

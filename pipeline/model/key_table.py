@@ -20,7 +20,30 @@ import cython
 import numpy as np
 
 if cython.compiled:
-    from cython.cimports.libc.string import memcmp, memcpy
+    from cython.cimports.libc.string import memcpy
+    from cython.cimports.pipeline.memory import (
+        bytes_at,
+        copy_bytes,
+        hash_bytes,
+        ints_at,
+        load,
+        longs_at,
+        same_bytes,
+        uints_at,
+        words_at,
+    )
+else:
+    from pipeline.memory import (
+        bytes_at,
+        copy_bytes,
+        hash_bytes,
+        ints_at,
+        load,
+        longs_at,
+        same_bytes,
+        uints_at,
+        words_at,
+    )
 
 _done = cython.declare(cython.int, 0)
 _miss = cython.declare(cython.int, 1)
@@ -53,97 +76,6 @@ OVERFLOW_REASONS = ("series_limit", "resource_series_limit", "resource_limit", "
 
 
 @cython.cfunc
-def bytes_at(array: object) -> cython.p_uchar:
-    """Base of a uint8 array; the caller keeps the array alive."""
-    view: cython.uchar[::1] = array
-    if cython.compiled:
-        return cython.address(view[0])
-    else:  # noqa: RET505 - Cython drops this branch
-        return memoryview(array)
-
-
-@cython.cfunc
-def words_at(array: object) -> cython.p_ulonglong:
-    """Base of a uint64 array."""
-    view: cython.ulonglong[::1] = array
-    if cython.compiled:
-        return cython.address(view[0])
-    else:  # noqa: RET505 - Cython drops this branch
-        return memoryview(array)
-
-
-@cython.cfunc
-def uints_at(array: object) -> cython.p_uint:
-    """Base of a uint32 array."""
-    view: cython.uint[::1] = array
-    if cython.compiled:
-        return cython.address(view[0])
-    else:  # noqa: RET505 - Cython drops this branch
-        return memoryview(array)
-
-
-@cython.cfunc
-def ints_at(array: object) -> cython.p_int:
-    """Base of an int32 array."""
-    view: cython.int[::1] = array
-    if cython.compiled:
-        return cython.address(view[0])
-    else:  # noqa: RET505 - Cython drops this branch
-        return memoryview(array)
-
-
-@cython.cfunc
-def longs_at(array: object) -> cython.p_longlong:
-    """Base of an int64 array."""
-    view: cython.longlong[::1] = array
-    if cython.compiled:
-        return cython.address(view[0])
-    else:  # noqa: RET505 - Cython drops this branch
-        return memoryview(array)
-
-
-@cython.cfunc
-@cython.inline
-@cython.nogil
-@cython.exceptval(check=False)
-def load(b: cython.p_uchar, p: cython.Py_ssize_t) -> cython.ulonglong:
-    """Eight bytes at p as one word."""
-    word: cython.ulonglong = 0
-    if cython.compiled:
-        memcpy(cython.address(word), b + p, 8)
-    else:
-        word = int.from_bytes(b[p : p + 8], "little")
-    return word
-
-
-@cython.cfunc
-@cython.inline
-@cython.nogil
-@cython.exceptval(check=False)
-def copy_bytes(
-    dst: cython.p_uchar, d: cython.Py_ssize_t, src: cython.p_uchar, s: cython.Py_ssize_t, n: cython.Py_ssize_t
-) -> cython.void:
-    """``dst[d:d+n] = src[s:s+n]``"""
-    if cython.compiled:
-        memcpy(dst + d, src + s, n)
-    else:
-        dst[d : d + n] = src[s : s + n]
-
-
-@cython.cfunc
-@cython.inline
-@cython.nogil
-@cython.exceptval(check=False)
-def same_bytes(
-    a: cython.p_uchar, p: cython.Py_ssize_t, b: cython.p_uchar, q: cython.Py_ssize_t, n: cython.Py_ssize_t
-) -> cython.bint:
-    """``a[p:p+n] == b[q:q+n]``"""
-    if cython.compiled:
-        return memcmp(a + p, b + q, n) == 0
-    return a[p : p + n] == b[q : q + n]
-
-
-@cython.cfunc
 @cython.inline
 @cython.nogil
 @cython.exceptval(check=False)
@@ -173,37 +105,6 @@ def replace_controls(dst: cython.p_uchar, d: cython.Py_ssize_t, n: cython.Py_ssi
 @cython.cfunc
 @cython.nogil
 @cython.exceptval(check=False)
-def text_hash(src: cython.p_uchar, p: cython.Py_ssize_t, n: cython.Py_ssize_t) -> cython.ulonglong:
-    """64-bit hash without a secret (MurmurHash64A): the same text gets the same label after a restart and in every
-    replica.
-    """
-    full: cython.ulonglong = 0xFFFFFFFFFFFFFFFF
-    m: cython.ulonglong = 0xC6A4A7935BD1E995
-    h: cython.ulonglong = (cython.cast(cython.ulonglong, n) * m) & full
-    k: cython.ulonglong
-    x: cython.ulonglong
-    i: cython.Py_ssize_t
-    while n > 0:
-        k = 0
-        if n >= 8:
-            k = load(src, p)
-        else:
-            for i in range(n):
-                x = src[p + i]
-                k |= x << (8 * i)
-        k = (k * m) & full
-        k ^= k >> 47
-        h = ((h ^ ((k * m) & full)) * m) & full
-        p += 8
-        n -= 8
-    h ^= h >> 47
-    h = (h * m) & full
-    return h ^ (h >> 47)
-
-
-@cython.cfunc
-@cython.nogil
-@cython.exceptval(check=False)
 def put_long(
     dst: cython.p_uchar,
     d: cython.Py_ssize_t,
@@ -218,7 +119,7 @@ def put_long(
     kept: cython.Py_ssize_t = limit - _hashed
     i: cython.Py_ssize_t
     digit: cython.int
-    h: cython.ulonglong = text_hash(src, s, n)
+    h: cython.ulonglong = hash_bytes(src, s, n, 0)
     while kept > 0 and (src[s + kept] & 0xC0) == 0x80:
         kept -= 1
     copy_bytes(dst, d, src, s, kept)

@@ -14,6 +14,11 @@ Cython in pure Python mode: runs compiled and uncompiled with the same results.
 import cython
 import numpy as np
 
+if cython.compiled:
+    from cython.cimports.pipeline.memory import doubles_at, ints_at, longs_at, words_at
+else:
+    from pipeline.memory import doubles_at, ints_at, longs_at, words_at
+
 _plain = cython.declare(cython.ulonglong, 0)
 _messaging = cython.declare(cython.ulonglong, 1)
 _database = cython.declare(cython.ulonglong, 2)
@@ -35,46 +40,6 @@ MAX_SIZE = 1 << 18
 
 TIME_PROBLEMS = ("missing_time", "negative_duration", "duration_range")
 """What can be wrong with the times of a half."""
-
-
-@cython.cfunc
-def words_at(array: object) -> cython.p_ulonglong:
-    """Base of a uint64 array that the caller keeps alive."""
-    view: cython.ulonglong[::1] = array
-    if cython.compiled:
-        return cython.address(view[0])
-    else:  # noqa: RET505 - Cython drops this branch
-        return memoryview(array)
-
-
-@cython.cfunc
-def ints_at(array: object) -> cython.p_int:
-    """Base of an int32 array."""
-    view: cython.int[::1] = array
-    if cython.compiled:
-        return cython.address(view[0])
-    else:  # noqa: RET505 - Cython drops this branch
-        return memoryview(array)
-
-
-@cython.cfunc
-def doubles_at(array: object) -> cython.p_double:
-    """Base of a float64 array."""
-    view: cython.double[::1] = array
-    if cython.compiled:
-        return cython.address(view[0])
-    else:  # noqa: RET505 - Cython drops this branch
-        return memoryview(array)
-
-
-@cython.cfunc
-def longs_at(array: object) -> cython.p_longlong:
-    """Base of an int64 array."""
-    view: cython.longlong[::1] = array
-    if cython.compiled:
-        return cython.address(view[0])
-    else:  # noqa: RET505 - Cython drops this branch
-        return memoryview(array)
 
 
 @cython.cfunc

@@ -6,6 +6,11 @@ Cython in pure Python mode: runs compiled and uncompiled with the same results.
 
 import cython
 
+if cython.compiled:
+    from cython.cimports.pipeline.memory import ints_at, words_at
+else:
+    from pipeline.memory import ints_at, words_at
+
 # Numbers of SpanKind and StatusCode in trace.proto.
 _SERVER = cython.declare(cython.ulonglong, 2)
 _CLIENT = cython.declare(cython.ulonglong, 3)
@@ -15,26 +20,6 @@ _ERROR = cython.declare(cython.ulonglong, 2)
 
 LINKS_FIELD = cython.declare(cython.ulonglong, 13)
 """``Span.links`` in trace.proto."""
-
-
-@cython.cfunc
-def words_at(array: object) -> cython.p_ulonglong:
-    """Base of a uint64 array that the caller keeps alive."""
-    view: cython.ulonglong[::1] = array
-    if cython.compiled:
-        return cython.address(view[0])
-    else:  # noqa: RET505 - Cython drops this branch
-        return memoryview(array)
-
-
-@cython.cfunc
-def ints_at(array: object) -> cython.p_int:
-    """Base of an int32 array."""
-    view: cython.int[::1] = array
-    if cython.compiled:
-        return cython.address(view[0])
-    else:  # noqa: RET505 - Cython drops this branch
-        return memoryview(array)
 
 
 @cython.ccall

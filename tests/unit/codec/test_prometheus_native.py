@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import importlib.util
 import random
-import sys
-from importlib.machinery import SourceFileLoader
-from pathlib import Path
-from types import ModuleType
 
 import pytest
 
 from pipeline.codec import prometheus_labels, prometheus_page
 from pipeline.codec.prometheus_labels import LabelOptions
 from pipeline.model.metrics import MetricBatch
+from tests.kernels import uncompiled
 from tests.unit.codec.metric_batches import (
     NOW,
     Labels,
@@ -27,20 +23,7 @@ from tests.unit.codec.metric_batches import (
 )
 from tests.unit.codec.pages import OPENMETRICS, PROTOBUF, TEXT, render
 
-SOURCE = Path(prometheus_page.__file__).with_name("prometheus_text.py")
 OPTIONS = LabelOptions((("const", 'c"'),), promote_resource=True)
-
-
-def uncompiled() -> ModuleType:
-    """The kernel's source, whatever is compiled."""
-    name = "prometheus_text_uncompiled"
-    spec = importlib.util.spec_from_loader(name, SourceFileLoader(name, str(SOURCE)))
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module
 
 
 def random_batch(seed: int) -> MetricBatch:
@@ -89,7 +72,7 @@ def test_compiled_and_uncompiled_pages_are_equal(seed: int, form: object, monkey
         return render(metrics, form=form, options=OPTIONS, zero_after=150 * 10**9, with_timestamps=True)  # type: ignore[arg-type]
 
     compiled = page()
-    source = uncompiled()
+    source = uncompiled("pipeline.codec.prometheus_text")
     monkeypatch.setattr(prometheus_labels, "Series", source.Series)
     monkeypatch.setattr(prometheus_page, "Frame", source.Frame)
     monkeypatch.setattr(prometheus_page, "Samples", source.Samples)

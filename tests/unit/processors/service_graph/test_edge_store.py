@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Iterable
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -14,22 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from processors.service_graph import edge_store
+from tests.kernels import uncompiled
 from tests.unit.processors.service_graph.edge_store_model import ALONE, FILTERED, SERVER, Edge, Half, ModelStore
 
 TTL = 10
 
 
-def uncompiled() -> ModuleType:
-    source = Path(edge_store.__file__).parent / "edge_store.py"
-    spec = importlib.util.spec_from_file_location("uncompiled_edge_store", source)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-MODULES = {"as_imported": edge_store, "uncompiled": uncompiled()}
+MODULES = {"as_imported": edge_store, "uncompiled": uncompiled("processors.service_graph.edge_store")}
 
 
 @pytest.fixture(params=MODULES)

@@ -1,0 +1,31 @@
+# What other native modules see of memory.py. The three one-line functions are here to be inlined; their uncompiled
+# counterparts stand in memory.py.
+
+from libc.string cimport memcmp, memcpy
+
+cdef inline unsigned long long load(const unsigned char* b, Py_ssize_t p) noexcept nogil:
+    cdef unsigned long long word
+    memcpy(&word, b + p, 8)
+    return word
+
+cdef inline void copy_bytes(
+    unsigned char* target, Py_ssize_t t, const unsigned char* source, Py_ssize_t s, Py_ssize_t n
+) noexcept nogil:
+    memcpy(target + t, source + s, n)
+
+cdef inline bint same_bytes(
+    const unsigned char* a, Py_ssize_t p, const unsigned char* b, Py_ssize_t q, Py_ssize_t n
+) noexcept nogil:
+    return memcmp(a + p, b + q, n) == 0
+
+cdef unsigned char* bytes_at(object array)
+cdef int* ints_at(object array)
+cdef unsigned int* uints_at(object array)
+cdef long long* longs_at(object array)
+cdef unsigned long long* words_at(object array)
+cdef double* doubles_at(object array)
+
+cdef unsigned long long mix(unsigned long long h, unsigned long long k) noexcept nogil
+cdef unsigned long long hash_bytes(
+    const unsigned char* b, Py_ssize_t p, Py_ssize_t n, unsigned long long seed
+) noexcept nogil

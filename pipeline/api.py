@@ -203,6 +203,8 @@ class Exporter(Component):
     signals: ClassVar[tuple[str, ...]] = ()
     pulls: ClassVar[bool] = False
     """True: metrics are fetched with ``collect`` when somebody asks; nothing is pushed to ``export_metrics``."""
+    queues: ClassVar[bool] = False
+    """True: ``export_*`` only put a batch into a queue; the exporter itself counts what was sent and what failed."""
     reads: tuple[str, ...] = ()
 
     def start(self, collect: Collect) -> None:
@@ -213,6 +215,9 @@ class Exporter(Component):
 
     def export_metrics(self, metrics: MetricBatch) -> None:
         """Send metrics."""
+
+    def drain(self, timeout_s: float) -> None:
+        """Nothing more will come: send what waits, and give up what is left when the time is over."""
 
 
 class Host(Protocol):

@@ -4,7 +4,7 @@ One lock orders everything that touches a processor: batches (in the receivers' 
 engine's one thread), snapshots of the metrics (in the thread of whoever scrapes). Order of life:
 
     extensions → exporters → processors → ticking → receivers        start
-    receivers → last tick → last flush → processors → exporters → extensions        stop
+    receivers → last tick → last flush → processors → queues → exporters → extensions        stop
 """
 
 from __future__ import annotations
@@ -28,6 +28,8 @@ from pipeline.telemetry.process import observe_process
 from pipeline.telemetry.series import SeriesFigures
 
 EXPIRY_INTERVAL_S = 1.0
+DRAIN_GRACE_S = 1.0
+"""For an exporter to count and report what it could not send."""
 LIVE_WITHIN_NANO = 60_000_000_000
 """Liveness: the engine's thread has made a round within this time. Longer than any pause that is not a fault."""
 
@@ -96,7 +98,8 @@ class Engine:
         """Stop accepting, finish what is under way, tick and flush a last time, shut everything down. Works twice.
 
         Args:
-            drain_s: How long receivers may take, all together, to finish requests under way.
+            drain_s: How long receivers may take to finish requests under way, and exporters to send what waits; all
+                together.
         """
         self._ready = False
         deadline = self.clock.monotonic_nano() + round(drain_s * 1e9)
@@ -116,6 +119,7 @@ class Engine:
                 self._flush(source)
         for (kind, processor_id), processor in self.graph.processors.items():
             self._stopping_step(kind, processor_id, processor.shutdown)
+        self._drain_exporters(max(0, deadline - self.clock.monotonic_nano()) / 1e9)
         for kind, components in (("exporters", self.graph.exporters), ("extensions", self.graph.extensions)):
             for component_id, component in components.items():
                 self._stopping_step(kind, component_id, component.shutdown)
@@ -205,6 +209,23 @@ class Engine:
             telemetry = self.graph.telemetry[key]
             telemetry.count(f"otelcol_{telemetry.kind}_tick_failures")
             log_fault(telemetry, what, error)
+
+    def _drain_exporters(self, timeout_s: float) -> None:
+        """All at the same time: one destination that is gone must not take the time of the others."""
+        threads = [
+            threading.Thread(
+                target=self._stopping_step,
+                args=("exporters", exporter_id, partial(exporter.drain, timeout_s)),
+                name=f"weir-drain-{exporter_id}",
+                daemon=True,
+            )
+            for exporter_id, exporter in self.graph.exporters.items()
+            if exporter.queues
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(timeout_s + DRAIN_GRACE_S)
 
     # Start and stop of single components
 

@@ -182,8 +182,10 @@ class _Builder:
             if key[0] == "connectors":
                 self.sinks[key, signal] = self._through(*key, signal, None)
             else:
-                export = getattr(self.graph.exporters[reference.id], f"export_{signal}")
-                self.sinks[key, signal] = ExporterEdge(export, signal, self.graph.telemetry[key])
+                exporter = self.graph.exporters[reference.id]
+                export = getattr(exporter, f"export_{signal}")
+                edge = ExporterEdge(export, signal, self.graph.telemetry[key], counts=not exporter.queues)
+                self.sinks[key, signal] = edge
         return self.sinks[key, signal]
 
     def _through(self, kind: str, component_id: str, signal: str, following: Consume | None) -> ProcessorEdge:

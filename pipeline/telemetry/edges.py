@@ -114,14 +114,16 @@ class ProcessorEdge:
 
 
 class ExporterEdge:
-    """The way into an exporter."""
+    """The way into an exporter. ``counts``: False where the exporter has a queue and counts what leaves that."""
 
     __slots__ = ("_export", "_telemetry", "failed", "sent")
 
-    def __init__(self, export: Consume, signal: str, telemetry: ComponentTelemetry) -> None:
+    def __init__(self, export: Consume, signal: str, telemetry: ComponentTelemetry, *, counts: bool = True) -> None:
         self._export = export
         self._telemetry = telemetry
         self.sent = self.failed = 0
+        if not counts:
+            return
         items = ITEM_NAMES[signal]
         label = {telemetry.kind: telemetry.id}
         telemetry.metrics.observe(f"otelcol_exporter_sent_{items}", "counter", lambda: self.sent, **label)

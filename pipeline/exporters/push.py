@@ -1,0 +1,91 @@
+"""What exporters with a sending queue have in common: a queue per signal, filled by the pipelines, drained at the
+end.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import Any, ClassVar
+
+from pipeline.api import Collect, ComponentConfig, Exporter, MetricBatch, Settings, SpanBatch
+from pipeline.config.durations import Duration
+from pipeline.errors import PermanentError
+from pipeline.exporters.queue_config import QueueConfig
+from pipeline.exporters.retry import RetryConfig
+from pipeline.exporters.sending_queue import SendingQueue, Shipping
+from pipeline.receivers.signals import SIGNALS
+
+
+class PushConfig(ComponentConfig):
+    """Keys of every exporter with a sending queue."""
+
+    sending_queue: QueueConfig = QueueConfig()
+    retry_on_failure: RetryConfig = RetryConfig()
+    timeout: Duration = 5.0
+    """Of one attempt; 0: none."""
+
+
+class PushExporter(Exporter):
+    """Puts the bytes of each batch into the queue of its signal.
+
+    A subclass says how a signal is shipped; the queues are made for the signals that come.
+    """
+
+    signals: ClassVar[tuple[str, ...]] = tuple(SIGNALS)
+    queues: ClassVar[bool] = True
+
+    def __init__(self, config: PushConfig, settings: Settings) -> None:
+        self._push_config = config
+        self._settings = settings
+        self._queues: dict[str, SendingQueue] = {}
+
+    @abstractmethod
+    def shipping(self, signal: str) -> Shipping | None:
+        """How a signal is shipped; None if it cannot be."""
+
+    def start(self, collect: Collect) -> None:  # noqa: ARG002 - nothing is fetched here
+        """Make the queues; their threads begin with the first batch."""
+        for signal in self.signals:
+            shipping = self.shipping(signal)
+            if shipping is not None:
+                queue = self._queues[signal] = self._queue(shipping)
+                queue.start()
+
+    def _queue(self, shipping: Shipping) -> SendingQueue:
+        config, settings = self._push_config, self._settings
+        return SendingQueue(shipping, config.sending_queue, config.retry_on_failure, settings.clock, settings.telemetry)
+
+    def export_traces(self, spans: SpanBatch) -> None:
+        """Put spans into their queue."""
+        self._put("traces", spans)
+
+    def export_metrics(self, metrics: MetricBatch) -> None:
+        """Put metrics into their queue."""
+        self._put("metrics", metrics)
+
+    def export_logs(self, logs: Any) -> None:
+        """Put log records into their queue."""
+        self._put("logs", logs)
+
+    def _put(self, signal: str, batch: Any) -> None:
+        queue = self._queues.get(signal)
+        if queue is None:
+            raise PermanentError(f"{self._settings.id} has no endpoint for {signal}")
+        queue.put(batch.to_otlp(), len(batch))
+
+    def drain(self, timeout_s: float) -> None:
+        """Send what waits. The queues of an exporter share the destination, so they take turns."""
+        clock = self._settings.clock
+        end = clock.monotonic_nano() + round(timeout_s * 1e9)
+        for queue in self._queues.values():
+            queue.drain(max(0, end - clock.monotonic_nano()) / 1e9)
+
+    def shutdown(self) -> None:
+        """Give up what has not been drained; release the connections."""
+        queues, self._queues = self._queues, {}
+        for queue in queues.values():
+            queue.drain(0.0)
+        self.close()
+
+    def close(self) -> None:
+        """Release the connections."""

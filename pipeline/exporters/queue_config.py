@@ -1,0 +1,41 @@
+"""``sending_queue``: keys and defaults of the Collector."""
+
+from __future__ import annotations
+
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from pipeline.api import ComponentConfig
+from pipeline.config.durations import Duration
+
+
+class BatchConfig(ComponentConfig):
+    """``sending_queue.batch``: join what waits before it is sent."""
+
+    flush_timeout: Duration = Field(default=0.2, gt=0)
+    min_size: int = Field(default=8192, ge=0)
+    max_size: int = Field(default=0, ge=0)
+    """0: no limit."""
+    sizer: Literal["items", "bytes"] = "items"
+
+    @model_validator(mode="after")
+    def _sizes_fit(self) -> Self:
+        if 0 < self.max_size < self.min_size:
+            raise ValueError("max_size must be greater or equal to min_size")
+        return self
+
+
+class QueueConfig(ComponentConfig):
+    """``sending_queue``."""
+
+    enabled: bool = True
+    """False: each batch is sent while its sender waits, once, and its sender is told the outcome."""
+    num_consumers: int = Field(default=10, gt=0, le=256)
+    """Requests under way at the same time."""
+    queue_size: int = Field(default=1000, gt=0)
+    sizer: Literal["requests", "items", "bytes"] = "requests"
+    block_on_overflow: bool = False
+    """True: wait for room, and with it all pipelines. False: refuse, so that the sender tries again."""
+    wait_for_result: Literal[False] = False
+    batch: BatchConfig | None = None

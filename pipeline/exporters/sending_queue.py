@@ -1,0 +1,424 @@
+"""One queue in front of each destination: bounded, batching, retrying, draining.
+
+    export (engine's thread)                       consumers (the queue's own threads)
+        put ──▶ store ──▶ batch of min_size or flush_timeout ──▶ send ─┬─▶ sent: count
+          └ full: refuse                                 ▲             ├─▶ drop: count by reason
+                                                         └─ wait ◀─────┴─▶ retry, split, convert
+
+Each exporter has a queue of its own per signal, so a destination that is slow or gone holds up nobody else. Keys and
+defaults are those of the Collector's ``sending_queue``. With one consumer requests leave in the order in which they
+came, retries included. Room is held until a request was delivered or given up.
+
+Threads are started when there is work for them. All waiting is done through a ``Waiter``, so tests own the time.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from pipeline.errors import PermanentError, RetryableError
+from pipeline.exporters.queue_config import QueueConfig
+from pipeline.exporters.queued import MemoryStore, QueueStore, Request
+from pipeline.exporters.retry import Backoff, RetryConfig
+from pipeline.exporters.verdict import Fate, Verdict
+from pipeline.telemetry.edges import ITEM_NAMES, log_fault
+
+if TYPE_CHECKING:
+    from pipeline.api import Clock
+    from pipeline.telemetry import ComponentTelemetry
+
+MAX_SPLITS = 8
+"""Halvings of one request. A destination that finds everything too large must not be sent each item alone."""
+
+FULL_RETRY_S = 1.0
+
+
+class Waiter(Protocol):
+    """Lets time pass."""
+
+    def __call__(self, condition: threading.Condition, timeout_s: float | None) -> object:
+        """Wait, with the condition's lock held, until it is notified or the time is over."""
+
+
+def wait_on(condition: threading.Condition, timeout_s: float | None) -> object:
+    """The waiter of a running Weir."""
+    return condition.wait(timeout_s)
+
+
+@dataclass(frozen=True)
+class Shipping:
+    """What differs between exporters and signals.
+
+    Attributes:
+        signal: ``traces``, ``metrics`` or ``logs``.
+        send: Makes one attempt, within the given number of seconds. Called from many threads. May raise: dropped.
+        timeout_s: The longest attempt.
+        join: Makes one request of several.
+        split: Cuts a request into parts of at most so many items.
+        convert: Encodes a request anew after ``Fate.CONVERT``.
+    """
+
+    signal: str
+    send: Callable[[bytes, int, float], Verdict]
+    timeout_s: float
+    join: Callable[[Sequence[bytes]], bytes] = b"".join
+    split: Callable[[bytes, int], list[tuple[bytes, int]]] | None = None
+    convert: Callable[[bytes], bytes] | None = None
+
+
+class SendingQueue:
+    """See the module. ``put`` may be called from any thread.
+
+    Args:
+        shipping: Where to and how.
+        config: See there.
+        retry_config: See there.
+        clock: Time.
+        telemetry: Of the exporter.
+        store: Holds what waits.
+        wait: Lets time pass.
+        seed: Of the jitter; None: unpredictable.
+    """
+
+    def __init__(
+        self,
+        shipping: Shipping,
+        config: QueueConfig,
+        retry_config: RetryConfig,
+        clock: Clock,
+        telemetry: ComponentTelemetry,
+        *,
+        store: QueueStore | None = None,
+        wait: Waiter = wait_on,
+        seed: int | None = None,
+    ) -> None:
+        self._shipping = shipping
+        self._config = config
+        self._retry_config = retry_config
+        self._clock = clock
+        self._telemetry = telemetry
+        self._store: QueueStore = MemoryStore() if store is None else store
+        self._wait = wait
+        self._random = random.Random(seed)
+        lock = threading.Lock()
+        self._work = threading.Condition(lock)
+        """Idle consumers wait here; everybody else waits for ``_changed``."""
+        self._changed = threading.Condition(lock)
+        self._threads: list[threading.Thread] = []
+        self._idle = 0
+        self._closing = self._abandoned = False
+        self._deadline_nano: int | None = None
+        self._used = 0
+        self._waiting_size = 0
+        self._under_way: dict[int, Request] = {}
+        self._counts = _Counts(shipping.signal, telemetry)
+        for request in self._store:
+            self._used += self._room_of(request)
+            self._waiting_size += self._batch_size(request)
+        label = {"data_type": shipping.signal}
+        telemetry.gauge("otelcol_exporter_queue_size", lambda: self._used, unit=f"{{{config.sizer}}}", **label)
+        capacity = config.queue_size
+        telemetry.gauge("otelcol_exporter_queue_capacity", lambda: capacity, unit=f"{{{config.sizer}}}", **label)
+
+    def start(self) -> None:
+        """Go on with what a store holds from before."""
+        with self._changed:
+            if self._store and not self._threads:
+                self._start_consumer()
+
+    # In
+
+    def put(self, payload: bytes, items: int) -> None:
+        """Take a request over.
+
+        Raises:
+            RetryableError: The queue is full, or closing. With ``enabled: false``: the destination says "not now".
+            PermanentError: With ``enabled: false``: the destination says "never".
+        """
+        request = Request(payload, items, self._clock.monotonic_nano())
+        if not self._config.enabled:
+            self._send_at_once(request)
+            return
+        room = self._room_of(request)
+        with self._changed:
+            while not self._closing and self._used and self._used + room > self._config.queue_size:
+                if not self._config.block_on_overflow:
+                    self._counts.refused(items)
+                    raise RetryableError(f"the sending queue of {self._telemetry.id} is full", FULL_RETRY_S)
+                self._wait(self._changed, None)
+            if self._closing:
+                self._counts.refused(items)
+                raise RetryableError(f"{self._telemetry.id} is shutting down", FULL_RETRY_S)
+            self._store.append(request)
+            self._used += room
+            self._waiting_size += self._batch_size(request)
+            if self._needs_consumer():
+                self._start_consumer()
+            self._work.notify()
+
+    # Out
+
+    def drain(self, timeout_s: float) -> int:
+        """Send what waits, within the time; what is left then is counted and given up.
+
+        Returns:
+            Items that were not sent.
+        """
+        with self._changed:
+            if not self._closing:
+                self._closing = True
+                self._deadline_nano = self._clock.monotonic_nano() + round(timeout_s * 1e9)
+                self._work.notify_all()
+                self._changed.notify_all()
+            while self._store or self._under_way:
+                left_s = self._left_s()
+                if left_s <= 0:
+                    break
+                self._wait(self._changed, left_s)
+            self._abandoned = True
+            left = [*self._under_way.values(), *(self._store.take() for _ in range(len(self._store)))]
+            self._under_way.clear()
+            self._used = 0
+            self._work.notify_all()
+            self._changed.notify_all()
+        items = sum(request.items for request in left)
+        if items:
+            self._counts.failed(items, "shutdown")
+            self._telemetry.logger.warning(
+                "not everything could be sent before the stop",
+                signal=self._shipping.signal,
+                items=items,
+                requests=len(left),
+            )
+        for thread in self._threads:
+            thread.join(0 if left else 1.0)
+        return items
+
+    def _needs_consumer(self) -> bool:
+        """More waits than those who sleep can take."""
+        if len(self._threads) >= self._config.num_consumers:
+            return False
+        return not self._threads or (len(self._store) > self._idle and not self._seconds_to_flush())
+
+    def _start_consumer(self) -> None:
+        name = f"weir-{self._telemetry.id}-{self._shipping.signal}-{len(self._threads)}"
+        thread = threading.Thread(target=self._consume, name=name, daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
+    def _consume(self) -> None:
+        while (batch := self._next_batch()) is not None:
+            try:
+                self._deliver(batch)
+            except Exception as error:  # a fault of ours must not end the thread
+                log_fault(self._telemetry, "sending failed; the batch is dropped", error, items=_items(batch))
+                self._settle(batch, 0, {"internal": _items(batch)})
+
+    def _next_batch(self) -> list[Request] | None:
+        """Requests to send as one; None when there will be no more."""
+        with self._work:
+            while True:
+                if self._abandoned or (self._closing and not self._store):
+                    return None
+                wait_s = self._seconds_to_flush() if self._store else None
+                if wait_s == 0:
+                    return self._take()
+                self._idle += 1
+                self._wait(self._work, wait_s)
+                self._idle -= 1
+
+    def _seconds_to_flush(self) -> float:
+        batch = self._config.batch
+        if batch is None or self._closing or self._waiting_size >= batch.min_size:
+            return 0.0
+        oldest = next(iter(self._store))
+        return max(0.0, batch.flush_timeout - (self._clock.monotonic_nano() - oldest.since_nano) / 1e9)
+
+    def _take(self) -> list[Request]:
+        batch = self._config.batch
+        taken: list[Request] = []
+        size = 0
+        while self._store and (not taken or (batch is not None and size < batch.min_size)):
+            request = self._store.take()
+            taken.append(request)
+            size += self._batch_size(request)
+            self._under_way[id(request)] = request
+        self._waiting_size -= size
+        return taken
+
+    def _deliver(self, batch: list[Request]) -> None:
+        """Send a batch in one or more messages, until each part of it has found its end."""
+        payload = batch[0].payload if len(batch) == 1 else self._shipping.join([request.payload for request in batch])
+        sent = rejected = 0
+        failed: dict[str, int] = {}
+        for part, items in self._parts(payload, _items(batch)):
+            for verdict, count in self._send_until_settled(part, items):
+                if verdict.fate is Fate.SENT:
+                    refused = min(verdict.rejected, count)
+                    sent += count - refused
+                    rejected += refused
+                else:
+                    failed[verdict.reason] = failed.get(verdict.reason, 0) + count
+        if rejected:
+            failed["partial_success"] = rejected
+
+        self._settle(batch, sent, failed)
+
+    def _parts(self, payload: bytes, items: int) -> list[tuple[bytes, int]]:
+        batch = self._config.batch
+        if batch is None or not batch.max_size or self._shipping.split is None:
+            return [(payload, items)]
+        size = items if batch.sizer == "items" else len(payload)
+        if size <= batch.max_size:
+            return [(payload, items)]
+        return self._shipping.split(payload, max(1, items * batch.max_size // size))
+
+    def _send_until_settled(self, payload: bytes, items: int) -> list[tuple[Verdict, int]]:
+        """The verdicts of a message, or of the parts that it had to be cut into, with the items of each."""
+        ends: list[tuple[Verdict, int]] = []
+        todo = [(payload, items, 0)]
+        while todo:
+            payload, items, halvings = todo.pop()
+            verdict = self._send_with_retries(payload, items)
+            if verdict.fate is Fate.SPLIT:
+                parts = self._halves(payload, items) if halvings < MAX_SPLITS else []
+                todo += [(part, count, halvings + 1) for part, count in reversed(parts)]
+                if parts:
+                    self._telemetry.count("weir_exporter_splits", reason=verdict.reason)
+                    continue
+            self._tell(verdict, items)
+            ends.append((verdict, items))
+        return ends
+
+    def _halves(self, payload: bytes, items: int) -> list[tuple[bytes, int]]:
+        if self._shipping.split is None or items < 2:
+            return []
+        parts = self._shipping.split(payload, (items + 1) // 2)
+        return parts if len(parts) > 1 else []
+
+    def _send_with_retries(self, payload: bytes, items: int) -> Verdict:
+        """Attempts until one is final."""
+        backoff = Backoff(self._retry_config, self._clock.monotonic_nano(), self._random)
+        converted = False
+        while True:
+            verdict = self._shipping.send(payload, items, self._attempt_s())
+            if verdict.fate is Fate.CONVERT and self._shipping.convert is not None and not converted:
+                payload, converted = self._shipping.convert(payload), True
+                continue
+            if verdict.fate is not Fate.RETRY:
+                return verdict
+            wait_s = backoff.next_wait(self._clock.monotonic_nano(), verdict.retry_after_s)
+            if wait_s is None or not self._pause(wait_s):
+                return verdict
+            self._telemetry.count("weir_exporter_retries", reason=verdict.reason)
+            self._telemetry.logger.limited(
+                verdict.reason,
+                "sending failed; trying again",
+                error=verdict.message,
+                wait_s=round(wait_s, 3),
+                items=items,
+            )
+
+    def _pause(self, wait_s: float) -> bool:
+        """Wait between attempts; False where the stop comes first."""
+        until = self._clock.monotonic_nano() + round(wait_s * 1e9)
+        with self._changed:
+            while True:
+                if self._abandoned or (self._deadline_nano is not None and until >= self._deadline_nano):
+                    return False
+                left = until - self._clock.monotonic_nano()
+                if left <= 0:
+                    return True
+                self._wait(self._changed, left / 1e9)
+
+    def _attempt_s(self) -> float:
+        """An attempt during the last drain must not outlast it."""
+        timeout_s = self._shipping.timeout_s
+        if self._deadline_nano is None:
+            return timeout_s
+        return min(timeout_s, max(self._left_s(), 0.05)) if timeout_s else max(self._left_s(), 0.05)
+
+    def _left_s(self) -> float:
+        return ((self._deadline_nano or 0) - self._clock.monotonic_nano()) / 1e9
+
+    def _settle(self, batch: list[Request], sent: int, failed: dict[str, int]) -> None:
+        """Count the end of a batch, once, and give its room back. ``failed``: items by reason."""
+        with self._changed:
+            if any(id(request) not in self._under_way for request in batch):
+                return  # the drain gave it up and has counted it
+            for request in batch:
+                del self._under_way[id(request)]
+                self._store.done(request)
+                self._used -= self._room_of(request)
+            self._counts.sent(sent)
+            for reason, items in failed.items():
+                self._counts.failed(items, reason)
+            self._changed.notify_all()
+
+    def _send_at_once(self, request: Request) -> None:
+        verdict = self._shipping.send(request.payload, request.items, self._shipping.timeout_s)
+        self._tell(verdict, request.items)
+        if verdict.fate is Fate.SENT:
+            self._counts.sent(request.items - verdict.rejected)
+            if verdict.rejected:
+                self._counts.failed(verdict.rejected, "partial_success")
+            return
+        self._counts.failed(request.items, verdict.reason)
+        if verdict.fate is Fate.RETRY:
+            raise RetryableError(f"{self._telemetry.id}: {verdict.reason}", verdict.retry_after_s or FULL_RETRY_S)
+        raise PermanentError(f"{self._telemetry.id}: {verdict.reason}")
+
+    def _tell(self, verdict: Verdict, items: int) -> None:
+        """One line about what did not arrive."""
+        if verdict.fate is Fate.SENT and not verdict.rejected and not verdict.message:
+            return
+        if verdict.fate is Fate.SENT:
+            what = "the destination rejected a part for ever" if verdict.rejected else "the destination warns"
+            items = verdict.rejected
+        else:
+            what = "sending failed for good; the items are dropped"
+        level = logging.ERROR if verdict.fate is not Fate.SENT else logging.WARNING
+        self._telemetry.logger.limited(f"final {verdict.reason}", what, level=level, error=verdict.message, items=items)
+
+    def _room_of(self, request: Request) -> int:
+        return _size(request, self._config.sizer)
+
+    def _batch_size(self, request: Request) -> int:
+        return _size(request, self._config.batch.sizer) if self._config.batch is not None else 0
+
+
+class _Counts:
+    """What became of the items, under the Collector's names."""
+
+    def __init__(self, signal: str, telemetry: ComponentTelemetry) -> None:
+        self._telemetry = telemetry
+        items = ITEM_NAMES[signal]
+        self._sent = f"otelcol_exporter_sent_{items}"
+        self._failed = f"otelcol_exporter_send_failed_{items}"
+        self._refused = f"otelcol_exporter_enqueue_failed_{items}"
+        for name in (self._sent, self._refused):
+            telemetry.count(name, 0)
+
+    def sent(self, items: int) -> None:
+        self._telemetry.count(self._sent, items)
+
+    def failed(self, items: int, reason: str) -> None:
+        self._telemetry.count(self._failed, items, reason=reason)
+
+    def refused(self, items: int) -> None:
+        self._telemetry.count(self._refused, items)
+
+
+def _size(request: Request, sizer: str) -> int:
+    if sizer == "requests":
+        return 1
+    return request.items if sizer == "items" else len(request.payload)
+
+
+def _items(batch: Sequence[Request]) -> int:
+    return sum(request.items for request in batch)

@@ -20,7 +20,11 @@ REQUIRED = os.environ.get("WEIR_REQUIRE_NATIVE") == "1"
 
 
 class OptionalBuildExt(build_ext):
-    """Report a missing or failing compiler and go on."""
+    """Report a missing or failing compiler and go on; use all cores."""
+
+    def finalize_options(self) -> None:
+        super().finalize_options()
+        self.parallel = self.parallel or os.cpu_count()
 
     def run(self) -> None:
         try:
@@ -58,7 +62,9 @@ def extensions() -> list[Extension]:
     except ImportError as error:
         OptionalBuildExt._give_up(error)
         return []
-    return cythonize(modules, compiler_directives={"language_level": 3}, quiet=True)
+    # A branch for the uncompiled run is unreachable in the compiled one, and the other way round.
+    directives = {"language_level": 3, "warn.unreachable": False}
+    return cythonize(modules, compiler_directives=directives, quiet=True)
 
 
 setup(ext_modules=extensions(), cmdclass={"build_ext": OptionalBuildExt})

@@ -1,9 +1,9 @@
 """HTTP/1.1 requests to one destination, with bounds on everything that the destination controls.
 
 Below is urllib3's connection, not its pool or its ``PoolManager``: those follow redirects and retry by themselves, and
-their time-outs are per read, so a destination that answers one byte a second holds a thread for ever. Here each
-consumer thread keeps one connection, a redirect is an answer like any other (so credentials never follow one), and a
-watchdog closes the socket when the time of the whole attempt is over.
+their time-outs are per read, so a destination that answers one byte a second holds a thread for ever. Here a redirect
+is an answer like any other (so credentials never follow one), and a watchdog closes the socket when the time of the
+whole attempt is over. Connections are kept for the next request; there are never more than requests at a time.
 
 urllib3 was chosen because it is what most of Python's HTTP stands on, is quick to fix its holes, and lets the response
 be read in bounded pieces (httpx brings an event-loop abstraction that nothing here needs).
@@ -17,7 +17,7 @@ import ssl
 import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 from urllib.parse import urlsplit
 
 from urllib3.connection import HTTPConnection, HTTPSConnection
@@ -45,6 +45,14 @@ class Answer:
     is_whole: bool = True
 
 
+class Place(NamedTuple):
+    """What a connection leads to."""
+
+    scheme: str
+    host: str
+    port: int | None
+
+
 class HttpClient:
     """Sends POST requests. Safe from any thread.
 
@@ -57,7 +65,9 @@ class HttpClient:
     def __init__(self, tls: ssl.SSLContext | None, server_name: str, clock: Clock) -> None:
         self._tls = tls
         self._server_name = server_name
-        self._local = threading.local()
+        self._lock = threading.Lock()
+        self._idle: dict[Place, list[HTTPConnection]] = {}
+        self._is_closed = False
         self._watchdog = Watchdog(clock)
         self._clock = clock
 
@@ -65,25 +75,36 @@ class HttpClient:
         """One attempt: the answer, or why there is none."""
         timeout_s = timeout_s or NO_TIMEOUT_S
         parts = urlsplit(url)
+        place = Place(parts.scheme, parts.hostname or "", parts.port)
         target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         end = self._clock.monotonic_nano() + round(timeout_s * 1e9)
-        for is_kept in (True, False):
-            connection = self._connection(parts.scheme, parts.hostname or "", parts.port, fresh=not is_kept)
-            was_open = connection.sock is not None
+        while True:
+            connection = self._kept(place)
+            is_new = connection is None
+            if connection is None:
+                connection = self._new(place)
             try:
-                return self._exchange(connection, target, body, headers, end)
+                answer = self._exchange(connection, target, body, headers, end)
             except (HTTPError, OSError, ValueError) as error:
                 connection.close()
                 if self._clock.monotonic_nano() >= end:
                     return retry("timeout", f"no answer within {timeout_s:g} s")
                 # The other side may close a kept connection at any time; only a new one says something about it.
-                if not (was_open and is_kept and isinstance(error, (ConnectionError, HTTPError))):
+                if is_new or not isinstance(error, (ConnectionError, HTTPError)):
                     return _failure(error, timeout_s)
-        raise AssertionError("the second connection is new")
+            else:
+                self._keep(place, connection)
+                return answer
 
     def close(self) -> None:
-        """Cut what is under way. Connections of threads that have ended close with them."""
+        """Cut what is under way, close what is kept."""
         self._watchdog.close()
+        with self._lock:
+            self._is_closed = True
+            kept = [connection for connections in self._idle.values() for connection in connections]
+            self._idle.clear()
+        for connection in kept:
+            connection.close()
 
     def _exchange(
         self, connection: HTTPConnection, target: str, body: bytes, headers: Mapping[str, str], end: int
@@ -102,34 +123,43 @@ class HttpClient:
             while size <= MAX_RESPONSE_BYTES and (piece := response.read(PIECE_BYTES, decode_content=False)):
                 pieces.append(piece)
                 size += len(piece)
+        if self._clock.monotonic_nano() >= end:
+            raise TimeoutError  # http.client takes headers that the watchdog has cut off for complete ones
         is_whole = size <= MAX_RESPONSE_BYTES
         if not is_whole or response.headers.get("connection", "").lower() == "close":
             connection.close()
         answer_headers = {name.lower(): value for name, value in response.headers.items()}
         return Answer(response.status, answer_headers, b"".join(pieces)[:MAX_RESPONSE_BYTES], is_whole)
 
-    def _connection(self, scheme: str, host: str, port: int | None, *, fresh: bool) -> HTTPConnection:
-        """This thread's connection to a destination."""
-        kept: dict[tuple[str, str, int | None], HTTPConnection] = self._local.__dict__.setdefault("kept", {})
-        key = (scheme, host, port)
-        connection = kept.get(key)
-        if connection is not None and not fresh:
-            if connection.sock is not None and not connection.is_connected:
+    def _kept(self, place: Place) -> HTTPConnection | None:
+        """A connection from before that the other side has not closed."""
+        with self._lock:
+            connections = self._idle.get(place, [])
+            while connections:
+                connection = connections.pop()
+                if connection.is_connected:
+                    return connection
                 connection.close()
-            return connection
-        if scheme == "https":
-            name = self._server_name or None
-            connection = HTTPSConnection(
-                host,
-                port,
-                ssl_context=self._tls,
-                server_hostname=name,
-                assert_hostname=_assert_hostname(self._tls, name),
-            )
-        else:
-            connection = HTTPConnection(host, port)
-        kept[key] = connection
-        return connection
+        return None
+
+    def _keep(self, place: Place, connection: HTTPConnection) -> None:
+        with self._lock:
+            if connection.sock is not None and not self._is_closed:
+                self._idle.setdefault(place, []).append(connection)
+                return
+        connection.close()
+
+    def _new(self, place: Place) -> HTTPConnection:
+        if place.scheme != "https":
+            return HTTPConnection(place.host, place.port)
+        name = self._server_name or None
+        return HTTPSConnection(
+            place.host,
+            place.port,
+            ssl_context=self._tls,
+            server_hostname=name,
+            assert_hostname=_assert_hostname(self._tls, name),
+        )
 
 
 def _assert_hostname(tls: ssl.SSLContext | None, name: str | None) -> str | Literal[False] | None:

@@ -38,6 +38,8 @@ RETRYABLE_GRPC = frozenset(
 )
 TOO_LARGE_TEXT = "larger than max"
 """How gRPC itself, in C and in Go, says that a message exceeds the receiver's limit."""
+LONG_RESPONSE_TEXT = "CLIENT: Received message larger than max"
+"""The same about the answer, said by our own side. A response is sent after the request was handled."""
 
 
 def http_verdict(answer: Answer, signal: Signal, now_unix_nano: int) -> Verdict:
@@ -66,6 +68,8 @@ def grpc_verdict(error: grpc.RpcError) -> Verdict:
     delay = _retry_info(error)
     if code in RETRYABLE_GRPC or (code is grpc.StatusCode.RESOURCE_EXHAUSTED and delay is not None):
         return retry(reason, text, delay)
+    if code is grpc.StatusCode.RESOURCE_EXHAUSTED and LONG_RESPONSE_TEXT in text:
+        return Verdict(Fate.SENT, "long_response", "the response is longer than 4 MiB; it was not read")
     if code is grpc.StatusCode.RESOURCE_EXHAUSTED and TOO_LARGE_TEXT in text:
         return Verdict(Fate.SPLIT, reason, text)
     return drop(reason, text)

@@ -313,7 +313,7 @@ class SendingQueue:
             if verdict.fate is not Fate.RETRY:
                 return verdict
             wait_s = backoff.next_wait(self._clock.monotonic_nano(), verdict.retry_after_s)
-            if wait_s is None or not self._pause(wait_s):
+            if wait_s is None:
                 return verdict
             self._telemetry.count("weir_exporter_retries", reason=verdict.reason)
             self._telemetry.logger.limited(
@@ -323,6 +323,8 @@ class SendingQueue:
                 wait_s=round(wait_s, 3),
                 items=items,
             )
+            if not self._pause(wait_s):
+                return verdict
 
     def _pause(self, wait_s: float) -> bool:
         """Wait between attempts; False where the stop comes first."""

@@ -14,6 +14,7 @@ from types import ModuleType
 
 MODULES = (
     "pipeline.memory",
+    "pipeline.codec.point_checks",
     "pipeline.codec.wire",
     "pipeline.codec.prometheus_text",
     "pipeline.model.accumulate",

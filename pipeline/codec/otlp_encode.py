@@ -1,36 +1,139 @@
-"""SpanBatch → bytes of an ``ExportTraceServiceRequest``, without decoding what is passed on.
+"""A batch → bytes of an export request, without decoding what is passed on.
 
-A batch that nobody changed *is* its payload. Otherwise each ResourceSpans and ScopeSpans is written as an *envelope*,
-all bytes of its body besides the repeated children (resource, scope, schema_url and whatever a newer protocol adds),
-followed by the children that remain. Empty envelopes are left out, which the specification allows.
+A batch that nobody changed *is* its payload. Otherwise each ResourceSpans, ScopeSpans (…Metrics, …Logs) and Metric is
+written as an *envelope*, all bytes of its body besides the repeated children (resource, scope, schema_url, name, unit
+and whatever a newer protocol adds), followed by the children that remain. Empty envelopes are left out, which the
+specification allows.
+
+    payload   ┃R resource ┃S scope │item│item│item│item┃S scope │item┃schema_url┃ …
+    without:  ┃R resource schema_url┃S scope │item│    │item│  ┃                        one slice per run of kept items
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 from opentelemetry.proto.common.v1.common_pb2 import KeyValue
-from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
+from pipeline.model.additions import any_value
 from pipeline.model.records import HEADER, PARENT, RANGE, Level, Records
-from pipeline.model.spans import any_value
 
 if TYPE_CHECKING:
-    from pipeline.model.spans import SpanBatch
+    from pipeline.model.batch import Batch
 
-RESOURCE_SPANS, SCOPE_SPANS, SPANS, SPAN_ATTRIBUTES = b"\x0a", b"\x12", b"\x12", b"\x4a"
-"""Tags of the repeated fields that are written anew (trace.proto)."""
+Offsets = npt.NDArray[np.int64]
+
+ELEMENT_TAGS = {Level.RESOURCE: b"\x0a", Level.SCOPE: b"\x12", Level.ITEM: b"\x12", Level.POINT: b"\x0a"}
+"""Tags of the repeated fields that are written anew: the same in trace.proto, metrics.proto and logs.proto."""
 
 
-def encode(spans: SpanBatch) -> bytes:
-    """See the module. Cost: nothing where no span was dropped and no column added, else one copy of what remains."""
-    if spans.rows is None and not spans.added:
-        return spans.records.payload
-    kept = _elements(spans)
-    scopes = _wrap(spans.records, Level.SCOPE, kept, Level.ITEM, SCOPE_SPANS)
-    resources = _wrap(spans.records, Level.RESOURCE, scopes, Level.SCOPE, RESOURCE_SPANS)
-    return b"".join(resources.values())
+class Children(NamedTuple):
+    """The elements below one row: int64[k] where they begin and end in the payload."""
+
+    begin: Offsets
+    end: Offsets
+
+    def extents(self) -> list[tuple[int, int]]:
+        """Neighbours that touch as one."""
+        begin, end = self.begin, self.end
+        gaps = np.flatnonzero(begin[1:] != end[:-1])
+        begins, ends = begin[np.append(0, gaps + 1)], end[np.append(gaps, len(end) - 1)]
+        return list(zip(begins.tolist(), ends.tolist(), strict=True))
+
+
+class Encoder:
+    """Writes batches of one signal.
+
+    Args:
+        attribute_tag: Tag of an item's own attributes.
+    """
+
+    def __init__(self, attribute_tag: bytes) -> None:
+        self._attribute_tag = attribute_tag
+
+    def encode(self, batch: Batch) -> bytes:
+        """See the module. Cost: nothing where no item was dropped and no column added, else one copy of what
+        remains.
+        """
+        if batch.rows is None and not batch.added:
+            return batch.records.payload
+        level = batch.item_level
+        kept = self._elements(batch)
+        while level > Level.RESOURCE:
+            level = Level(level - 1)
+            kept = self._wrap(batch, level, kept)
+        return b"".join(kept.values())
+
+    def attribute_tag(self, batch: Batch, row: int) -> bytes:  # noqa: ARG002 - some signals have several
+        """Tag of the attributes of the item in a row."""
+        return self._attribute_tag
+
+    def enclose(self, batch: Batch, level: Level, row: int, inner: bytes, children: Children) -> bytes:
+        """The body of a row with ``inner`` in place of its children."""
+        begin, end = _body(batch.records, level, row)
+        return outside(batch.records.payload, begin, end, children.extents()) + inner
+
+    def _elements(self, batch: Batch) -> dict[int, bytes]:
+        """Per row of the table above the items, the encoded items (tag, length, body) that remain."""
+        records = batch.records
+        rows = batch.item_rows
+        begin, end = _extents(records, batch.item_level)
+        begin, end = begin[rows], end[rows]
+        parents = records.column(batch.item_level, PARENT)[rows].astype(np.int64)
+        changed = np.zeros(len(rows), bool)
+        for addition in batch.added:
+            changed |= addition.written[rows]
+        # items that lie side by side leave as one slice
+        first = np.ones(len(rows), bool)
+        first[1:] = (begin[1:] != end[:-1]) | (parents[1:] != parents[:-1]) | changed[1:] | changed[:-1]
+        at = np.flatnonzero(first)
+        stop = end[np.append(at[1:], len(rows)) - 1]
+        out: dict[int, list[bytes]] = {}
+        payload = records.payload
+        runs = zip(at.tolist(), parents[at].tolist(), begin[at].tolist(), stop.tolist(), strict=True)
+        for i, parent, run_begin, run_end in runs:
+            if changed[i]:
+                body = self._with_additions(batch, int(rows[i]))
+                piece = element(ELEMENT_TAGS[batch.item_level], body)
+            else:
+                piece = payload[run_begin:run_end]
+            out.setdefault(parent, []).append(piece)
+        return {parent: b"".join(pieces) for parent, pieces in out.items()}
+
+    def _with_additions(self, batch: Batch, row: int) -> bytes:
+        """The body of an item with the added attributes; an attribute that was there before is replaced."""
+        records = batch.records
+        body = records.body(batch.item_level, row)
+        base = records.first[batch.item_level] + row * records.width[batch.item_level]
+        for addition in batch.added:
+            if not addition.written[row]:
+                continue
+            if addition.replaced[row]:
+                body = _without_attribute(batch, row, body, addition.key)
+            kind, word = records.words[base + addition.field.word : base + addition.field.word + 2].tolist()
+            pair = KeyValue(key=addition.key, value=any_value(records, kind, word)).SerializeToString()
+            body += element(self.attribute_tag(batch, row), pair)
+        return body
+
+    def _wrap(self, batch: Batch, level: Level, children: dict[int, bytes]) -> dict[int, bytes]:
+        """Per row of the enclosing table, the encoded elements of ``level`` that have children."""
+        records = batch.records
+        out: dict[int, list[bytes]] = {}
+        parents = records.column(level, PARENT).tolist()
+        begin, end = _extents(records, Level(level + 1))
+        owners = records.column(Level(level + 1), PARENT)
+        rows = np.fromiter(children, np.uint64, len(children))
+        # a walk writes the children of a row one after the other
+        spans = zip(
+            np.searchsorted(owners, rows).tolist(), np.searchsorted(owners, rows, "right").tolist(), strict=True
+        )
+        for (row, inner), (low, high) in zip(children.items(), spans, strict=True):
+            body = self.enclose(batch, level, row, inner, Children(begin[low:high], end[low:high]))
+            out.setdefault(parents[row], []).append(element(ELEMENT_TAGS[level], body))
+        return {parent: b"".join(elements) for parent, elements in out.items()}
 
 
 def varint(value: int) -> bytes:
@@ -47,80 +150,40 @@ def varint(value: int) -> bytes:
     return bytes(out)
 
 
-def _elements(spans: SpanBatch) -> dict[int, bytes]:
-    """Per scope row, the encoded span elements (tag, length, body) that remain."""
-    out: dict[int, list[bytes]] = {}
-    payload = spans.records.payload
-    rows = spans.item_rows
-    begin, end = _extents(spans.records, Level.ITEM)
-    parts = zip(rows.tolist(), spans.scope_rows.tolist(), begin[rows].tolist(), end[rows].tolist(), strict=True)
-    for row, scope, start, stop in parts:
-        changed = any(addition.written[row] for addition in spans.added)
-        element = _element(SPANS, _with_additions(spans, row)) if changed else payload[start:stop]
-        out.setdefault(scope, []).append(element)
-    return {scope: b"".join(elements) for scope, elements in out.items()}
+def element(tag: bytes, body: bytes) -> bytes:
+    """A length-delimited field."""
+    return tag + varint(len(body)) + body
 
 
-def _with_additions(spans: SpanBatch, row: int) -> bytes:
-    """The body of a span with the added attributes; an attribute that was there before is replaced."""
-    records = spans.records
-    body = records.body(Level.ITEM, row)
-    base = records.first[Level.ITEM] + row * records.width[Level.ITEM]
-    for addition in spans.added:
-        if not addition.written[row]:
-            continue
-        if addition.replaced[row]:
-            body = _without_attribute(body, addition.key)
-        kind, word = records.words[base + addition.field.word : base + addition.field.word + 2].tolist()
-        pair = KeyValue(key=addition.key, value=any_value(records, kind, word)).SerializeToString()
-        body += _element(SPAN_ATTRIBUTES, pair)
-    return body
-
-
-def _without_attribute(body: bytes, key: str) -> bytes:
-    span = Span.FromString(body)
-    kept = [pair for pair in span.attributes if pair.key != key]
-    del span.attributes[:]
-    span.attributes.extend(kept)
-    return span.SerializeToString()
-
-
-def _wrap(
-    records: Records, level: Level, children: dict[int, bytes], child_level: Level, tag: bytes
-) -> dict[int, bytes]:
-    """Per row of the enclosing table, the encoded elements of ``level`` that have children."""
-    out: dict[int, list[bytes]] = {}
-    parents = records.column(level, PARENT).tolist()
-    begin, end = _extents(records, child_level)
-    owners = records.column(child_level, PARENT)
-    for row, inner in children.items():
-        mine = np.flatnonzero(owners == row)
-        envelope = _envelope(records, level, row, begin[mine].tolist(), end[mine].tolist())
-        out.setdefault(parents[row], []).append(_element(tag, envelope + inner))
-    return {parent: b"".join(elements) for parent, elements in out.items()}
-
-
-def _envelope(records: Records, level: Level, row: int, begins: list[int], ends: list[int]) -> bytes:
-    """The body of a row without its children, whose extents are given in order."""
-    word = int(records.words[records.first[level] + row * records.width[level] + RANGE])
-    at = word >> 32
-    stop = at + (word & 0xFFFF_FFFF)
+def outside(payload: bytes, begin: int, end: int, holes: Iterable[tuple[int, int]]) -> bytes:
+    """``payload[begin:end]`` without ``holes``, which lie in it in order."""
     parts = []
-    for child_begin, child_end in zip(begins, ends, strict=True):
-        if child_begin > at:
-            parts.append(records.payload[at:child_begin])
-        at = child_end
-    parts.append(records.payload[at:stop])
+    for hole_begin, hole_end in holes:
+        if hole_begin > begin:
+            parts.append(payload[begin:hole_begin])
+        begin = hole_end
+    parts.append(payload[begin:end])
     return b"".join(parts)
 
 
-def _extents(records: Records, level: Level) -> tuple[np.ndarray, np.ndarray]:
+def _without_attribute(batch: Batch, row: int, body: bytes, key: str) -> bytes:
+    item = type(batch.message(row)).FromString(body)
+    kept = [pair for pair in item.attributes if pair.key != key]
+    del item.attributes[:]
+    item.attributes.extend(kept)
+    encoded: bytes = item.SerializeToString()
+    return encoded
+
+
+def _body(records: Records, level: Level, row: int) -> tuple[int, int]:
+    """Begin and end of a message in the payload."""
+    word = int(records.words[records.first[level] + row * records.width[level] + RANGE])
+    return word >> 32, (word >> 32) + (word & 0xFFFF_FFFF)
+
+
+def _extents(records: Records, level: Level) -> tuple[Offsets, Offsets]:
     """int64[rows] begin and end of each element of a table in the payload, tag and length included."""
     word = records.column(level, RANGE)
     body = (word >> np.uint64(32)).astype(np.int64)
     header = (records.column(level, HEADER) >> np.uint64(8)).astype(np.int64)
     return body - header, body + (word & np.uint64(0xFFFF_FFFF)).astype(np.int64)
-
-
-def _element(tag: bytes, body: bytes) -> bytes:
-    return tag + varint(len(body)) + body

@@ -62,6 +62,10 @@ def varint32(column: str) -> Entry:
     return Entry("varint", column, Kind.UINT, argument=1)
 
 
+def boolean(column: str) -> Entry:
+    return Entry("varint", column, Kind.BOOL)
+
+
 def enum(column: str) -> Entry:
     return Entry("varint", column, Kind.ENUM, argument=1)
 
@@ -72,6 +76,11 @@ def zigzag32(column: str) -> Entry:
 
 def fixed64(column: str) -> Entry:
     return Entry("fixed64", column, Kind.UINT)
+
+
+def plain_double(column: str) -> Entry:
+    """A double whose absence means 0."""
+    return Entry("fixed64", column, Kind.DOUBLE)
 
 
 def fixed32(column: str) -> Entry:
@@ -247,7 +256,7 @@ class Projection:
             for column in sorted(column for column in self.columns if self._owns(entry, column)):
                 self._place(column, level, entry.kind)
             if entry.whole in self.columns:
-                self._place(entry.whole, level, Kind.PACKED)
+                self._place(entry.whole, level, Kind.RAW)
         elif entry.column and (entry.column in self.columns or entry.defect):
             self._place(entry.column, level, entry.kind)
 

@@ -851,8 +851,8 @@ def walk_message(
                     value = (where << 32) | cython.cast(cython.ulonglong, length)
                 walk.words[row + word] = value
             elif op == OP_CHOICE:
-                where = p
-                value = (where << 32) | cython.cast(cython.ulonglong, length)
+                where = begin
+                value = (where << 32) | cython.cast(cython.ulonglong, p + length - begin)
                 choose(program, walk, row, parent, word, argument & 0xFF, value)
                 if walk_message(program, walk, argument >> 8, p, p + length, row, parent) < 0:
                     return -1

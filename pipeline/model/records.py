@@ -73,7 +73,12 @@ class Kind(IntEnum):
     PACKED = 11
     """Range of packed numbers, or ``REPEATED``."""
     CHOICE = 12
-    """Two words: which member of a oneof of messages came last (an ENUM), and the range of its body or ``REPEATED``."""
+    """Two words: which member of a oneof of messages came last (an ENUM), and the range of the field, its tag included,
+    or ``REPEATED``."""
+    BOOL = 13
+    """0, or anything else."""
+    DOUBLE = 14
+    """IEEE bits of a double that is 0 where absent."""
 
 
 WORDS_OF = {Kind.ID16: 2, Kind.ATTRIBUTE: 2, Kind.NUMBER: 2, Kind.CHOICE: 2}

@@ -1,0 +1,253 @@
+"""Bytes of an ``ExportMetricsServiceRequest`` → MetricBatch.
+
+::
+
+    Metric ─┬─ gauge ─────────────────┐  the points of all types are rows of one table; their metric, above them, knows
+            ├─ sum ───────────────────┤  which member of the oneof they came in
+            ├─ histogram ─────────────┼─▶ points ─┬─ exemplars
+            ├─ exponential_histogram ─┤           └─ quantiles
+            └─ summary ───────────────┘
+
+Points that cannot be what they claim to be are rejected one by one (``codec/point_checks.py``).
+
+Source: opentelemetry-proto v1, ``metrics.proto``. Column names are those of ``model/columns.py``.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from itertools import pairwise
+
+import numpy as np
+from opentelemetry.proto.metrics.v1.metrics_pb2 import ExponentialHistogramDataPoint, HistogramDataPoint, Metric
+
+from pipeline.codec import point_checks
+from pipeline.codec.otlp_encode import Children, Encoder, element, outside, varint
+from pipeline.codec.projection import (
+    DEFAULT_LIMITS,
+    Limits,
+    Messages,
+    attributes,
+    boolean,
+    choice,
+    double,
+    enum,
+    fixed64,
+    identifier,
+    message,
+    packed,
+    plain_double,
+    rows,
+    sfixed64,
+    string,
+    varint32,
+    zigzag32,
+)
+from pipeline.codec.signal_projection import SignalProjection, envelope
+from pipeline.model.batch import Batch
+from pipeline.model.points import (
+    EXPONENTIAL_HISTOGRAM,
+    GAUGE,
+    HISTOGRAM,
+    SUM,
+    SUMMARY,
+    MetricBatch,
+)
+from pipeline.model.records import HEADER, REPEATED, Level, PointDefect, Records
+
+MEMBERS = {
+    GAUGE: (5, "gauge"),
+    SUM: (7, "sum"),
+    HISTOGRAM: (9, "histogram"),
+    EXPONENTIAL_HISTOGRAM: (10, "exponential_histogram"),
+    SUMMARY: (11, "summary"),
+}
+"""Type → field number and name in ``Metric.data``."""
+
+UNDECIDED = 128
+"""Bit of ``point_checks`` besides those of ``PointDefect``."""
+
+_MASK = 0xFFFF_FFFF_FFFF_FFFF
+
+ATTRIBUTES = {GAUGE: 7, SUM: 7, HISTOGRAM: 9, EXPONENTIAL_HISTOGRAM: 1, SUMMARY: 7}
+"""Type → field number of ``attributes`` in its points."""
+
+_TIMES = {2: fixed64("start_time_unix_nano"), 3: fixed64("time_unix_nano")}
+_EXEMPLARS = rows(Level.EXEMPLAR, "Exemplar", optional=True)
+
+
+_TEMPORALITY = {2: enum("aggregation_temporality")}
+
+MESSAGES: Messages = {
+    **envelope("ExportMetricsServiceRequest", "ResourceMetrics", "ScopeMetrics", "Metric"),
+    "Metric": {
+        1: string("metric.name"),
+        2: string("metric.description"),
+        3: string("metric.unit"),
+        5: choice("metric.type", GAUGE, "Gauge"),
+        7: choice("metric.type", SUM, "Sum"),
+        9: choice("metric.type", HISTOGRAM, "Histogram"),
+        10: choice("metric.type", EXPONENTIAL_HISTOGRAM, "ExponentialHistogram"),
+        11: choice("metric.type", SUMMARY, "Summary"),
+        12: attributes("metric.metadata."),
+    },
+    "Gauge": {1: rows(Level.POINT, "NumberDataPoint")},
+    "Sum": {1: rows(Level.POINT, "NumberDataPoint"), **_TEMPORALITY, 3: boolean("is_monotonic")},
+    "Histogram": {1: rows(Level.POINT, "HistogramDataPoint"), **_TEMPORALITY},
+    "ExponentialHistogram": {1: rows(Level.POINT, "ExponentialHistogramDataPoint"), **_TEMPORALITY},
+    "Summary": {1: rows(Level.POINT, "SummaryDataPoint")},
+    "NumberDataPoint": {
+        **_TIMES,
+        4: double("value"),
+        5: _EXEMPLARS,
+        6: sfixed64("value"),
+        7: attributes("point.", whole="attributes"),
+        8: varint32("flags"),
+    },
+    "HistogramDataPoint": {
+        **_TIMES,
+        4: fixed64("count"),
+        5: double("sum"),
+        6: packed("bucket_counts", 8),
+        7: packed("explicit_bounds", 8),
+        8: _EXEMPLARS,
+        9: attributes("point.", whole="attributes"),
+        10: varint32("flags"),
+        11: double("min"),
+        12: double("max"),
+    },
+    "ExponentialHistogramDataPoint": {
+        1: attributes("point.", whole="attributes"),
+        **_TIMES,
+        4: fixed64("count"),
+        5: double("sum"),
+        6: zigzag32("scale"),
+        7: fixed64("zero_count"),
+        8: message("positive"),
+        9: message("negative"),
+        10: varint32("flags"),
+        11: _EXEMPLARS,
+        12: double("min"),
+        13: double("max"),
+        14: plain_double("zero_threshold"),
+    },
+    "positive": {1: zigzag32("positive.offset"), 2: packed("positive.bucket_counts", 1)},
+    "negative": {1: zigzag32("negative.offset"), 2: packed("negative.bucket_counts", 1)},
+    "SummaryDataPoint": {
+        **_TIMES,
+        4: fixed64("count"),
+        5: double("sum"),
+        6: rows(Level.QUANTILE, "ValueAtQuantile", optional=True),
+        7: attributes("point.", whole="attributes"),
+        8: varint32("flags"),
+    },
+    "Exemplar": {
+        2: fixed64("exemplar.time_unix_nano"),
+        3: double("exemplar.value"),
+        4: identifier("exemplar.span_id", 8),
+        5: identifier("exemplar.trace_id", 16),
+        6: sfixed64("exemplar.value"),
+    },
+    "ValueAtQuantile": {1: plain_double("quantile.quantile"), 2: plain_double("quantile.value")},
+}
+
+
+class PointEncoder(Encoder):
+    """Between a metric and its points lies the member of the oneof, whose length changes with them."""
+
+    def attribute_tag(self, batch: Batch, row: int) -> bytes:
+        """Tag of the attributes of the data point in a row."""
+        assert isinstance(batch, MetricBatch)  # noqa: S101
+        return _tag(ATTRIBUTES[batch.type_of(row)])
+
+    def enclose(self, batch: Batch, level: Level, row: int, inner: bytes, children: Children) -> bytes:
+        """The body of a row with ``inner`` in place of its children."""
+        if level != Level.ITEM:
+            return super().enclose(batch, level, row, inner, children)
+        records = batch.records
+        field = batch.projection.field("metric.type")
+        assert field is not None  # noqa: S101 - always decoded
+        number = int(records.column(level, field.word)[row])
+        where = int(records.column(level, field.word + 1)[row])
+        if where == REPEATED:
+            return _merged(records.body(level, row), number, inner)
+        begin, end = where >> 32, (where >> 32) + (where & 0xFFFF_FFFF)
+        body_begin = _after_varint(records.payload, _after_varint(records.payload, begin))
+        data = outside(records.payload, body_begin, end, children.extents()) + inner
+        whole = Children(np.array([begin]), np.array([end]))
+        return super().enclose(batch, level, row, element(_tag(MEMBERS[number][0]), data), whole)
+
+
+def _tag(number: int) -> bytes:
+    return varint(number << 3 | 2)
+
+
+def _after_varint(payload: bytes, at: int) -> int:
+    while payload[at] > 0x7F:
+        at += 1
+    return at + 1
+
+
+def _merged(body: bytes, number: int, points: bytes) -> bytes:
+    """A metric whose member came in several parts, with other points."""
+    metric = Metric.FromString(body)
+    field, name = MEMBERS[number]
+    getattr(metric, name).ClearField("data_points")
+    return metric.SerializeToString() + element(_tag(field), points)
+
+
+class MetricsProjection(SignalProjection[MetricBatch]):
+    """Decoder of data points."""
+
+    messages = MESSAGES
+    batch = MetricBatch
+    encoder = PointEncoder(attribute_tag=b"")
+    defects = PointDefect
+    needed = point_checks.COLUMNS
+
+    def __init__(self, columns: Iterable[str], limits: Limits = DEFAULT_LIMITS) -> None:
+        super().__init__(columns, limits)
+        self._places = np.array([self._fields[column].word for column in point_checks.COLUMNS], np.int32)
+
+    def check(self, records: Records) -> int:
+        """Reject points that cannot be what they claim to be."""
+        shape = [
+            (records.first[level], records.width[level], records.count[level])
+            for level in (Level.ITEM, Level.POINT, Level.QUANTILE)
+        ]
+        bad = point_checks.check(records.payload, records.words, np.array(shape, np.int64).reshape(-1), self._places)
+        return self._decide(records) if bad else 0
+
+    def _decide(self, records: Records) -> int:
+        """Look at the points whose numbers came in several parts, which no encoder writes; the points with defects."""
+        header = records.column(Level.POINT, HEADER)
+        points = MetricBatch(records, self)
+        for row in np.flatnonzero(header & np.uint64(UNDECIDED)).tolist():
+            point = points.message(row)
+            header[row] ^= np.uint64(UNDECIDED)
+            if isinstance(point, HistogramDataPoint):
+                defect = 0 if _histogram_ok(point) else PointDefect.BAD_HISTOGRAM
+            else:
+                defect = 0 if _exponential_ok(point) else PointDefect.BAD_EXPONENTIAL_HISTOGRAM
+            header[row] |= np.uint64(defect)
+        return int(((header & np.uint64(0xFF)) != 0).sum())
+
+
+def _histogram_ok(point: HistogramDataPoint) -> bool:
+    bounds, counts = point.explicit_bounds, point.bucket_counts
+    if not counts:
+        return not bounds
+    ascending = all(one < other for one, other in pairwise(bounds)) and not any(map(math.isnan, bounds))
+    return ascending and len(counts) == len(bounds) + 1 and sum(counts) & _MASK == point.count
+
+
+def _exponential_ok(point: ExponentialHistogramDataPoint) -> bool:
+    low, high = point_checks.SCALES
+    total = point.zero_count
+    for buckets in (point.positive, point.negative):
+        number = len(buckets.bucket_counts)
+        if number > point_checks.BUCKETS or (number and buckets.offset + number > 1 << 31):
+            return False
+        total += sum(buckets.bucket_counts)
+    return low <= point.scale <= high and total & _MASK == point.count

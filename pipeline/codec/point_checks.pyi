@@ -1,0 +1,10 @@
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.model.records import Words
+
+COLUMNS: tuple[str, ...]
+SCALES: tuple[int, int]
+BUCKETS: int
+
+def check(payload: bytes, words: Words, shape: npt.NDArray[np.int64], places: npt.NDArray[np.int32]) -> int: ...

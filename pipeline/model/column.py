@@ -1,0 +1,117 @@
+"""Column: one column of a batch as codes into a list of distinct values."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.model.records import Records, ValueType, Words
+
+Int32s = npt.NDArray[np.int32]
+Int64s = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+Bools = npt.NDArray[np.bool_]
+
+
+class Column:
+    """A dictionary-encoded column of n cells.
+
+    Attributes:
+        codes: int32[n], index into ``values``; -1 where the cell is absent.
+        values: The distinct values in their string form. Without duplicates.
+    """
+
+    __slots__ = ("_cells", "_records", "codes", "values")
+
+    def __init__(
+        self, codes: Int32s, values: Sequence[str], records: Records | None = None, cells: Words | None = None
+    ) -> None:
+        self.codes = codes
+        self.values = values
+        self._records = records
+        self._cells = cells
+
+    def take(self, rows: Int32s) -> Column:
+        """The cells at ``rows``, int32[m]: a column of m cells with the same values."""
+        cells = None if self._cells is None else self._cells[:, rows]
+        return Column(self.codes[rows], self.values, self._records, cells)
+
+    def __len__(self) -> int:
+        return len(self.codes)
+
+    def __eq__(self, other: object) -> Bools:  # type: ignore[override]
+        """bool[n]: cells equal to a string. Absent cells are equal to nothing."""
+        return self.isin((str(other),))
+
+    def __ne__(self, other: object) -> Bools:  # type: ignore[override]
+        return ~(self == other)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def isin(self, wanted: Sequence[str] | set[str] | frozenset[str]) -> Bools:
+        """bool[n]: cells whose string form is among ``wanted``. Absent cells never are. Cost: per distinct value, then
+        one gather.
+        """
+        if isinstance(wanted, str):
+            raise TypeError(f"isin takes a collection of strings, not the string {wanted!r}")
+        return self.test(lambda value: value in wanted)
+
+    def test(self, predicate: Any) -> Bools:
+        """bool[n]: ``predicate(value)`` of each cell, called once per distinct value; False where absent."""
+        hits = np.fromiter((bool(predicate(value)) for value in self.values), bool, len(self.values))
+        return np.append(hits, False)[self.codes]  # code -1 takes the last
+
+    def present(self) -> Bools:
+        """bool[n]: cells that have a value."""
+        return self.codes >= 0
+
+    def tolist(self) -> list[str | None]:
+        """The cells as Python objects."""
+        values: list[str | None] = [*self.values, None]
+        return [values[code] for code in self.codes.tolist()]
+
+    def int64(self) -> tuple[Int64s, Bools]:
+        """(int64[n], bool[n]): integer attributes; 0 and False where the cell is absent or of another type."""
+        kinds, words = self._typed()
+        valid = kinds == ValueType.INT
+        return np.where(valid, words, 0).astype(np.uint64).view(np.int64), valid
+
+    def float64(self) -> tuple[Floats, Bools]:
+        """(float64[n], bool[n]): numeric attributes, integers converted; NaN and False elsewhere."""
+        kinds, words = self._typed()
+        ints = kinds == ValueType.INT
+        doubles = kinds == ValueType.DOUBLE
+        words = np.ascontiguousarray(words)
+        values = np.where(ints, words.view(np.int64).astype(np.float64), words.view(np.float64))
+        return np.where(ints | doubles, values, np.nan), ints | doubles
+
+    def bool(self) -> tuple[Bools, Bools]:
+        """(bool[n], bool[n]): boolean attributes; False and False elsewhere."""
+        kinds, words = self._typed()
+        valid = kinds == ValueType.BOOL
+        return valid & (words != 0), valid
+
+    def _typed(self) -> tuple[Words, Words]:
+        if self._cells is None:
+            raise TypeError("only attribute columns have types")
+        return self._cells[0], self._cells[1]
+
+
+def merge_equal(codes: Int32s, values: list[str]) -> tuple[Int32s, list[str]]:
+    """Cells of different types can have one string form (200 and "200"): give them one code."""
+    unique = {value: number for number, value in enumerate(dict.fromkeys(values))}
+    if len(unique) == len(values):
+        return codes, values
+    renumber = np.array([*(unique[value] for value in values), -1], np.int32)
+    return renumber[codes], list(unique)
+
+
+def first_present(column: Column, other: Column) -> Column:
+    """The cells of ``column``, and those of ``other`` where it has none."""
+    shift = len(column.values)
+    moved = np.where(other.codes >= 0, other.codes + shift, -1)
+    codes = np.where(column.codes >= 0, column.codes, moved).astype(np.int32)
+    return Column(*merge_equal(codes, [*column.values, *other.values]))

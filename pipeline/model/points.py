@@ -1,0 +1,164 @@
+"""MetricBatch: the data points of one request as columns, and the bytes they came from (``model/batch.py``).
+
+Points of all types of metrics stand in one table; the columns of their metric are spread over them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from opentelemetry.proto.metrics.v1 import metrics_pb2 as pb
+
+from pipeline.model.batch import Batch
+from pipeline.model.column import Floats, Int32s, Int64s
+from pipeline.model.records import PARENT, Field, Level, ValueType, Words
+
+GAUGE, SUM, HISTOGRAM, EXPONENTIAL_HISTOGRAM, SUMMARY = range(1, 6)
+"""Types of metrics: codes of column ``metric.type``."""
+
+POINT_MESSAGES: dict[int, Any] = {
+    GAUGE: pb.NumberDataPoint,
+    SUM: pb.NumberDataPoint,
+    HISTOGRAM: pb.HistogramDataPoint,
+    EXPONENTIAL_HISTOGRAM: pb.ExponentialHistogramDataPoint,
+    SUMMARY: pb.SummaryDataPoint,
+}
+
+NO_RECORDED_VALUE = 1
+"""Bit of column ``flags`` (``DataPointFlags``): the point says that there is no value."""
+
+
+class PointExemplars(NamedTuple):
+    """k exemplars of the points of a batch.
+
+    Attributes:
+        point: int64[k], index of the point in the batch; not descending.
+        value: float64[k], NaN where absent.
+        time_unix_nano: uint64[k].
+        trace_id: uint8[k, 16], zeros where absent or invalid.
+        span_id: uint8[k, 8], likewise.
+    """
+
+    point: Int64s
+    value: Floats
+    time_unix_nano: Words
+    trace_id: npt.NDArray[np.uint8]
+    span_id: npt.NDArray[np.uint8]
+
+
+class Quantiles(NamedTuple):
+    """k values at quantiles of the summaries of a batch.
+
+    Attributes:
+        point: int64[k], index of the point in the batch; not descending.
+        quantile: float64[k].
+        value: float64[k].
+    """
+
+    point: Int64s
+    quantile: Floats
+    value: Floats
+
+
+def _integers(points: MetricBatch) -> Int64s:
+    field = points._field("value")
+    words = points.words(field._replace(word=field.word + 1))
+    return np.where(points.words(field) == ValueType.INT, words, np.uint64(0)).view(np.int64)
+
+
+def _sums(points: MetricBatch) -> Floats:
+    """A summary has no optional sum: absent is 0 there."""
+    sums = points._numbers(points._field("sum"))
+    return np.where((points.types == SUMMARY) & np.isnan(sums), 0.0, sums)
+
+
+def _exemplars(points: MetricBatch) -> PointExemplars:
+    point, rows = points.children(Level.EXEMPLAR)
+    value, time, trace_id, span_id = (
+        points._field(f"exemplar.{name}") for name in ("value", "time_unix_nano", "trace_id", "span_id")
+    )
+
+    def words(field: Field, more: int = 0) -> Words:
+        return points.records.column(field.level, field.word + more)[rows]
+
+    kinds, bits = words(value), words(value, 1)
+    numbers = np.where(kinds == ValueType.INT, bits.view(np.int64).astype(np.float64), bits.view(np.float64))
+    ids = np.stack((words(trace_id), words(trace_id, 1)), 1)
+    return PointExemplars(
+        point,
+        np.where(kinds == ValueType.ABSENT, np.nan, numbers),
+        words(time),
+        ids.view(np.uint8).reshape(-1, 16),
+        words(span_id).view(np.uint8).reshape(-1, 8),
+    )
+
+
+def _quantiles(points: MetricBatch) -> Quantiles:
+    point, rows = points.children(Level.QUANTILE)
+    fields = (points._field("quantile.quantile"), points._field("quantile.value"))
+    quantile, value = (points.records.column(field.level, field.word)[rows].view(np.float64) for field in fields)
+    return Quantiles(point, quantile, value)
+
+
+class MetricBatch(Batch):
+    """n data points of one request."""
+
+    signal = "metrics"
+    items = "data points"
+    item_level = Level.POINT
+    prefix = "point."
+    derived: ClassVar[dict[str, Any]] = {
+        "as_int": _integers,
+        "sum": _sums,
+        "exemplars": _exemplars,
+        "quantile_values": _quantiles,
+        "point_bytes": Batch.item_bytes,
+    }
+
+    @cached_property
+    def metric_rows(self) -> Int32s:
+        """int32[n]: row of each point's metric in the table of metrics."""
+        return self._parents(Level.ITEM)
+
+    def rows_at(self, level: Level) -> Int32s:
+        """int32[n]: row of each point's ancestor in an enclosing table."""
+        return self.metric_rows if level == Level.ITEM else super().rows_at(level)
+
+    @property
+    def types(self) -> Words:
+        """uint64[n]: the type of each point's metric, as a number."""
+        return self.words(self._field("metric.type"))
+
+    def children(self, level: Level) -> tuple[Int64s, Int64s]:
+        """The exemplars or quantiles of the points: the index of the point in the batch, and their rows."""
+        owners = self.records.column(level, PARENT).astype(np.int64)
+        place = np.full(self.records.count[Level.POINT], -1, np.int64)
+        place[self.item_rows] = np.arange(len(self))
+        point = place[owners]
+        rows = np.flatnonzero(point >= 0)
+        return point[rows], rows
+
+    def message(self, row: int) -> Any:
+        """The data point in one row of the table of points as an official message; its class depends on the type."""
+        return POINT_MESSAGES[self.type_of(row)].FromString(self.records.body(Level.POINT, row))
+
+    def type_of(self, row: int) -> int:
+        """The type of the metric of one row of the table of points."""
+        metric = int(self.records.column(Level.POINT, PARENT)[row])
+        return int(self.records.column(Level.ITEM, self._field("metric.type").word)[metric])
+
+    def packed(self, column: str, row: int) -> Sequence[float]:
+        """The numbers of one point by the official classes."""
+        value: Any = self.message(row)
+        for name in column.split("."):
+            value = getattr(value, name)
+        return value  # type: ignore[no-any-return]
+
+    def _merged(self, field: Field, row: int) -> bytes:
+        if field.level != Level.POINT:
+            return super()._merged(field, row)
+        return b"".join(pair.SerializeToString() for pair in self.message(row).attributes)

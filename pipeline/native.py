@@ -21,6 +21,7 @@ MODULES = (
     "pipeline.model.dictionary",
     "pipeline.model.exemplar_sampling",
     "pipeline.model.key_table",
+    "processors.anomaly.span_join",
     "processors.service_graph.edge_rows",
     "processors.service_graph.edge_store",
     "processors.service_graph.halves",

@@ -11,7 +11,7 @@ ANOMALY_EXPECTED_LOWER = "weir_anomaly_expected_lower"
 ANOMALY_EXPECTED_UPPER = "weir_anomaly_expected_upper"
 """The band in which the signal was expected."""
 ANOMALY_OBSERVED = "weir_anomaly_observed"
-"""The signal itself: spans per second, errors per span, seconds."""
+"""The signal itself: calls per trace, share of calls that failed, seconds."""
 INCIDENT_ACTIVE = "weir_incident_active"
 """1 while an incident is open."""
 INCIDENT_SUSPECT_SHARE = "weir_incident_suspect_share"
@@ -21,6 +21,8 @@ SERVICE_NAME = "service_name"
 SPAN_NAME = "span_name"
 SIGNAL = "signal"
 SIGNALS = ("rate", "errors", "duration")
+GAP_SIGNAL = "gap"
+"""Time on the wire of a call, of which the label ``peer_service`` names the callee. ``duration`` is exclusive time."""
 ANOMALY_LABELS = (SERVICE_NAME, SPAN_NAME, SIGNAL)
 
 INCIDENT = "incident"
@@ -31,3 +33,7 @@ INCIDENT_LABELS = (INCIDENT, ROOT_SERVICE, SEVERITY)
 ATTRIBUTE = "attribute"
 VALUE = "value"
 SUSPECT_LABELS = (INCIDENT, ATTRIBUTE, VALUE)
+
+INCIDENT_TIME_TO_DETECT = "weir_incident_time_to_detect_seconds"
+INCIDENT_TIME_TO_RESOLVE = "weir_incident_time_to_resolve_seconds"
+"""Histograms as Prometheus shows them: first evidence to alarm, alarm to its end."""

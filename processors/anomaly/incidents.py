@@ -1,0 +1,233 @@
+"""Incidents: alarms of services that are close in time and in the service graph are one incident with one root cause.
+
+services ≥ threshold ─┬─ near an open incident ──→ it goes on
+                      └─ otherwise ──────────────→ opened, with a ranking of root causes
+no alarm for some ticks ─────────────────────────→ resolved
+no telemetry for as long, or open for too long ──→ closed as ``unseen`` or ``lasting``: what lasts is a new normal
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+
+from processors.anomaly.detector import Floats
+
+RANKED = 5
+"""Services named as possible causes."""
+LOOK_BACK = 3
+"""Ticks whose scores make the ranking."""
+HOPS = 2
+"""Services no farther apart than this in the service graph are near."""
+SEVERE = 3.0
+"""A score of this many thresholds makes an incident critical."""
+MAX_OPEN = 32
+
+
+@dataclass
+class Incident:
+    """One incident.
+
+    Attributes:
+        id: Time of opening and root service; the same after a restart.
+        opened, updated: Unix seconds: end of the tick in which it opened, and of the last one with an alarm.
+        ranking: Services, likeliest cause first.
+        services: All that have been in alarm.
+        score: The highest of any service, of any tick.
+        severity: ``warning`` or ``critical``.
+        evidence: Sentences about the series that speak against the root service.
+        differs: Attribute values that set the bad spans apart, as (attribute, value, share, share before).
+        quiet: Ticks with data and without alarm since the last alarm.
+        ticks: Ticks with an alarm.
+    """
+
+    id: str
+    opened: float
+    updated: float
+    ranking: list[str]
+    services: list[str]
+    score: float
+    severity: str
+    evidence: list[str] = field(default_factory=list)
+    differs: list[tuple[str, str, float, float]] = field(default_factory=list)
+    quiet: int = 0
+    ticks: int = 1
+
+    @property
+    def root(self) -> str:
+        """The likeliest cause."""
+        return self.ranking[0]
+
+    def to_json(self) -> dict[str, Any]:
+        """For logs and checkpoints."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Change:
+    """What happened to an incident: ``opened``, ``updated``, ``resolved``, ``unseen`` or ``lasting``."""
+
+    what: str
+    incident: Incident
+    second: float
+
+
+class Incidents:
+    """See the module.
+
+    Args:
+        threshold: Score from which a service is in alarm.
+        close_ticks: Ticks without alarm after which an incident is resolved, and without data after which it is lost.
+        lasting_ticks: Ticks with an alarm after which an incident is closed as lasting.
+
+    Attributes:
+        open: By id.
+    """
+
+    def __init__(self, threshold: float, close_ticks: int = 6, lasting_ticks: int = 60) -> None:
+        self.threshold = threshold
+        self.close_ticks = close_ticks
+        self.lasting_ticks = lasting_ticks
+        self.open: dict[str, Incident] = {}
+        self.history: list[dict[str, float]] = []
+        self.missing = 0
+
+    def no_data(self, second: float) -> list[Change]:
+        """A tick without any telemetry."""
+        self.missing += 1
+        if self.missing < self.close_ticks:
+            return []
+        self.history.clear()
+        return self._close(list(self.open), "unseen", second)
+
+    def update(
+        self, services: Sequence[str], scores: Floats, edges: Iterable[tuple[str, str]], second: float
+    ) -> list[Change]:
+        """The scores of a tick; returns what has changed.
+
+        Args:
+            services: Names of the services scored.
+            edges: Caller and callee, by name.
+            second: Unix time of the end of the tick.
+        """
+        self.missing = 0
+        positive = np.flatnonzero(scores > 0).tolist()
+        self.history.append({services[number]: float(scores[number]) for number in positive})
+        del self.history[:-LOOK_BACK]
+        alarms = [number for number in positive if scores[number] >= self.threshold]
+        changes: list[Change] = []
+        near = _neighbours(edges) if alarms else {}
+        touched = set()
+        for group in _groups([services[number] for number in alarms], near):
+            score = max(self.history[-1][name] for name in group)
+            incident = self._nearby(group, near)
+            if incident is None:
+                incident = self._opened(group, score, near, second)
+                if incident is None:
+                    continue
+                changes.append(Change("opened", incident, second))
+            elif incident.id not in touched:
+                changes += self._updated(incident, group, score, second)
+            touched.add(incident.id)
+        return changes + self._end(touched, second)
+
+    def ranking(self, group: set[str] | None = None) -> list[str]:
+        """Services by their scores of the last ticks, highest first; names decide between equals."""
+        totals: dict[str, float] = {}
+        for scores in self.history:
+            for name, score in scores.items():
+                totals[name] = totals.get(name, 0.0) + score
+        names = sorted(totals, key=lambda name: (-totals[name], name))
+        return [name for name in names if group is None or name in group][:RANKED]
+
+    def state(self) -> dict[str, Any]:
+        """As JSON."""
+        return {
+            "open": [incident.to_json() for incident in self.open.values()],
+            "history": self.history,
+            "missing": self.missing,
+        }
+
+    def load(self, state: Mapping[str, Any]) -> None:
+        """Take up what ``state`` gave."""
+        incidents = [Incident(**saved) for saved in state["open"]]
+        for incident in incidents:
+            incident.differs = [tuple(one) for one in incident.differs]  # type: ignore[misc]
+        self.history = [{str(name): float(score) for name, score in scores.items()} for scores in state["history"]]
+        self.missing = int(state["missing"])
+        self.open = {incident.id: incident for incident in incidents}
+
+    def _nearby(self, group: set[str], near: Mapping[str, set[str]]) -> Incident | None:
+        reach = _reach(group, near)
+        for incident in self.open.values():
+            if reach & set(incident.services):
+                return incident
+        return None
+
+    def _opened(self, group: set[str], score: float, near: Mapping[str, set[str]], second: float) -> Incident | None:
+        if len(self.open) >= MAX_OPEN:
+            return None
+        ranking = self.ranking(_reach(group, near))
+        stamp = datetime.fromtimestamp(second, UTC).strftime("%Y%m%dT%H%M%SZ")
+        severity = "critical" if score >= SEVERE * self.threshold else "warning"
+        incident = Incident(f"{stamp}-{ranking[0]}", second, second, ranking, sorted(group), score, severity)
+        self.open[incident.id] = incident
+        return incident
+
+    def _updated(self, incident: Incident, group: set[str], score: float, second: float) -> list[Change]:
+        grown = not group <= set(incident.services)
+        incident.services = sorted(group | set(incident.services))
+        incident.updated = second
+        incident.quiet = 0
+        incident.ticks += 1
+        incident.score = max(incident.score, score)
+        if incident.score >= SEVERE * self.threshold and incident.severity != "critical":
+            incident.severity = "critical"
+            grown = True
+        return [Change("updated", incident, second)] if grown else []
+
+    def _end(self, touched: set[str], second: float) -> list[Change]:
+        changes = []
+        for incident in list(self.open.values()):
+            if incident.id not in touched:
+                incident.quiet += 1
+                if incident.quiet >= self.close_ticks:
+                    changes += self._close([incident.id], "resolved", second)
+            elif incident.ticks >= self.lasting_ticks:
+                changes += self._close([incident.id], "lasting", second)
+        return changes
+
+    def _close(self, ids: Sequence[str], what: str, second: float) -> list[Change]:
+        return [Change(what, self.open.pop(name), second) for name in ids]
+
+
+def _neighbours(edges: Iterable[tuple[str, str]]) -> dict[str, set[str]]:
+    near: dict[str, set[str]] = {}
+    for caller, callee in edges:
+        near.setdefault(caller, set()).add(callee)
+        near.setdefault(callee, set()).add(caller)
+    return near
+
+
+def _reach(names: set[str], near: Mapping[str, set[str]]) -> set[str]:
+    """Services at most ``HOPS`` away, the given ones included."""
+    reached = frontier = set(names)
+    for _ in range(HOPS):
+        frontier = set().union(*(near.get(name, set()) for name in frontier)) - reached
+        reached = reached | frontier
+    return reached
+
+
+def _groups(names: list[str], near: Mapping[str, set[str]]) -> list[set[str]]:
+    """The names, those near each other together."""
+    groups: list[set[str]] = []
+    for name in sorted(names):
+        reach = _reach({name}, near)
+        joined = [group for group in groups if reach & group]
+        groups = [group for group in groups if not reach & group]
+        groups.append({name}.union(*joined))
+    return groups

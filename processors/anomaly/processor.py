@@ -1,0 +1,218 @@
+"""Anomaly: spans → ticks (``span_store``) → series (``tick_inputs``) → surprise (detectors) → ``evidence`` →
+``incidents`` → ``outputs``.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+
+import numpy as np
+
+from pipeline.api import Processor, Settings, SpanBatch
+from processors.anomaly import checkpoint
+from processors.anomaly.config import Config as AnomalyConfig
+from processors.anomaly.detector import Floats, Matrix, make
+from processors.anomaly.evidence import Evidence
+from processors.anomaly.explanation import evidence_of
+from processors.anomaly.incidents import Change, Incidents
+from processors.anomaly.outputs import Outputs
+from processors.anomaly.series_bank import SeriesBank
+from processors.anomaly.span_store import FATES, SPAN_COLUMNS, SpanStore
+from processors.anomaly.tick_inputs import OPERATION_COLUMNS, TickInputs
+
+FROZEN_FROM = 2.0
+"""Evidence from which a series is learnt slowly: it may be ill."""
+ACTIVE_SHARE = 0.5
+"""A series with this share of the threshold as evidence is shown as active."""
+ONSET_SHARE = 0.2
+"""First evidence against a service counts from this share of the threshold."""
+MAX_GAP_TICKS = 60
+"""So many ticks without anything are gone through one by one; a longer gap is jumped over."""
+SERIES_IDLE_S = 6 * 3600.0
+SPANS = "weir_anomaly_spans"
+SERIES = "weir_anomaly_series"
+REFUSED_SERIES = "weir_anomaly_series_refused"
+COLD_STARTS = "weir_anomaly_cold_starts"
+INCIDENTS = "weir_incidents"
+"""Own metrics."""
+
+
+class Anomaly(Processor):
+    """The anomaly connector: spans in, incidents with a likely cause out."""
+
+    Config = AnomalyConfig
+    emits_metrics = True
+    scope_name = "weir.anomaly"
+    keyed_by = ("trace_id",)
+    state_version = "1"
+
+    def __init__(self, config: AnomalyConfig, settings: Settings) -> None:
+        self.reads = tuple(dict.fromkeys((*SPAN_COLUMNS, *OPERATION_COLUMNS)))
+        self.tick_interval_s = min(1.0, config.window)
+        self._window = round(config.window * 1e9)
+        self._lateness = round(config.lateness * 1e9)
+        self._idle_ticks = round(SERIES_IDLE_S / config.window)
+        self._threshold = config.threshold
+        self._clock = settings.clock
+        self._telemetry = settings.telemetry
+        self.bank = SeriesBank(config.max_series)
+        self._inputs = TickInputs(self.bank, settings.clock, config.max_operations)
+        self._store = SpanStore(
+            self._window,
+            config.max_spans,
+            config.join_ticks,
+            secrets.randbits(62),
+            keep_late=config.late_spans == "current",
+        )
+        self._detector = make(config.detector, config.detector_parameters)
+        self.evidence = Evidence()
+        self.incidents = Incidents(config.threshold, config.close_ticks, config.lasting_ticks)
+        self.changes: list[Change] = []
+        self._since: dict[str, float] = {}
+        self._outputs = Outputs(
+            settings.meter, settings.telemetry, config.max_exported_series, ACTIVE_SHARE * config.threshold
+        )
+        self._reported: dict[str, int] = {}
+
+    def start(self) -> None:
+        """Show the own metrics at 0."""
+        for fate in FATES:
+            self._telemetry.count(SPANS, 0, outcome=fate)
+        for what in ("opened", "updated", "resolved", "unseen", "lasting"):
+            self._telemetry.count(INCIDENTS, 0, change=what)
+        self._telemetry.count(REFUSED_SERIES, 0)
+        self._telemetry.count(COLD_STARTS, 0)
+        self._telemetry.gauge(SERIES, lambda: self.bank.live)
+
+    def process_traces(self, spans: SpanBatch) -> SpanBatch:
+        """Take spans into their ticks."""
+        now = self._clock.unix_nano()
+        self._close_ticks(now)
+        if self._store.open_tick < 0:
+            self._store.skip_to(max(0, (now - self._lateness) // self._window))
+        self._store.add(spans, self._inputs.operations_of(spans), now // self._window)
+        return spans
+
+    def tick(self, now_unix_nano: int) -> None:
+        """Close the ticks whose time is over."""
+        self._close_ticks(now_unix_nano)
+        self._report()
+
+    def snapshot(self) -> bytes:
+        """All that was learnt, and the spans of open ticks."""
+        return checkpoint.save(self._store, self._inputs, self._detector, self.evidence, self.incidents, self._since)
+
+    def restore(self, state: bytes) -> None:
+        """Take up a snapshot; from one that is damaged or of another version nothing is taken, and that is counted."""
+        try:
+            self._since = checkpoint.load(
+                state, self._store, self._inputs, self._detector, self.evidence, self.incidents
+            )
+        except ValueError as error:
+            self._telemetry.count(COLD_STARTS, 1)
+            self._telemetry.logger.limited("cold_start", "Detectors start without memory.", error=str(error))
+
+    def shutdown(self) -> None:
+        """Report what the last tick left."""
+        self._report()
+
+    def take_changes(self) -> Sequence[Change]:
+        """What happened to incidents since the last call; for tests and benchmarks."""
+        changes, self.changes = self.changes, []
+        return changes
+
+    # -- ticks -------------------------------------------------------------------------------------
+
+    def _close_ticks(self, now: int) -> None:
+        store = self._store
+        if store.open_tick < 0:
+            return
+        still_open = (now - self._lateness) // self._window
+        if still_open < store.open_tick - MAX_GAP_TICKS:
+            store.skip_to(still_open)  # the wall clock was set back: wait for it no longer
+        if still_open > store.open_tick + MAX_GAP_TICKS and not len(store):
+            self._no_data(still_open)
+            store.skip_to(still_open)
+        while store.open_tick < still_open:
+            self._close_tick()
+
+    def _close_tick(self) -> None:
+        tick = self._store.open_tick
+        second = (tick + 1) * self._window / 1e9
+        joined = self._store.close(self._inputs.service_of)
+        if joined is None:
+            self._no_data(tick)
+            return
+        matrix = self._inputs.measure(joined, tick, second)
+        self._judge(matrix, second)
+        if tick % 360 == 0:
+            gone = self._inputs.expire(tick - self._idle_ticks)
+            if len(gone):
+                self._detector.clear(gone)
+                self.evidence.total[gone] = 0.0
+
+    def _judge(self, matrix: Matrix, second: float) -> None:
+        if len(self.evidence.total) != len(matrix):
+            self._detector.resize(len(matrix))
+            self.evidence.resize(len(matrix))
+        surprise = self._detector.score(matrix)
+        self.evidence.add(surprise, matrix.present)
+        band = self._detector.expected() or (np.full(len(matrix), np.nan),) * 2
+        self._outputs.show_series(self.bank, matrix, self.evidence.total, band)
+        self._correlate(matrix, band, second)
+        self._detector.learn(matrix, self.evidence.total > FROZEN_FROM)
+
+    def _correlate(self, matrix: Matrix, band: tuple[Floats, Floats], second: float) -> None:
+        scores = self.evidence.of_services(self.bank)
+        self._note_onsets(scores, second)
+        for change in self.incidents.update(self.bank.services, scores, self._inputs.edges, second):
+            incident = change.incident
+            if change.what in ("opened", "updated"):
+                incident.evidence = evidence_of(incident.root, self.bank, self.evidence, matrix, band)
+            elif change.what == "lasting":
+                self._learn_anew(incident.services)
+            self._publish(change)
+
+    def _learn_anew(self, services: Sequence[str]) -> None:
+        """What lasts is a new normal: the series that are out of band forget the old one."""
+        bank = self.bank
+        numbers = [bank.service_numbers[name] for name in services if name in bank.service_numbers]
+        theirs = np.isin(bank.owner, numbers) | np.isin(bank.other, numbers)
+        rows = np.flatnonzero(theirs & (self.evidence.total > FROZEN_FROM))
+        self._detector.clear(rows)
+        self.evidence.total[rows] = 0.0
+
+    def _note_onsets(self, scores: Floats, second: float) -> None:
+        suspects = np.flatnonzero(scores >= ONSET_SHARE * self._threshold).tolist()
+        services = self.bank.services
+        self._since = {services[number]: self._since.get(services[number], second) for number in suspects}
+
+    def _no_data(self, tick: int) -> None:
+        for change in self.incidents.no_data((tick + 1) * self._window / 1e9):
+            self._publish(change)
+
+    def _publish(self, change: Change) -> None:
+        self.changes = [*self.changes[-99:], change]
+        began = min((self._since.get(name, change.second) for name in change.incident.services), default=change.second)
+        self._outputs.show_change(change, began)
+
+    def _report(self) -> None:
+        """Own metrics, for what has been added since the last time."""
+        totals = dict(zip(FATES, self._store.fates.tolist(), strict=True))
+        for fate, total in totals.items():
+            self._grow(SPANS, total, outcome=fate)
+        self._grow(REFUSED_SERIES, self.bank.refused)
+        if totals["thinned"] > 0 and self._store.thinning:
+            self._telemetry.logger.limited(
+                "thinned",
+                "Traces are thinned out: there are more spans in a tick than max_spans.",
+                spans=totals["thinned"],
+            )
+
+    def _grow(self, name: str, total: int, **attributes: str) -> None:
+        key = name + "".join(attributes.values())
+        added = total - self._reported.get(key, 0)
+        if added:
+            self._telemetry.count(name, added, **attributes)
+            self._reported[key] = total

@@ -1,0 +1,244 @@
+"""SpanStore: the spans of the ticks that are still open, and children that wait for their parent.
+
+A tick is a window of event time; a span belongs to the tick in which it ends::
+
+    spans ─┬─ tick already closed ──→ late: dropped, or taken into the oldest open tick
+           ├─ ends far in the future → refused
+           └─ otherwise ───────────→ pending ── tick closes ──→ joined ──→ waits for its parent, for some ticks
+
+Where more spans come than fit, traces are thinned: only those whose hashed id begins with enough zero bits are kept,
+and which ones follows from the ids alone, so no order of arrival changes it. Shares, means and calls per root survive
+that; every span is counted as one of ``FATES``.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.api import SpanBatch
+from processors.anomaly.span_join import DUPLICATE, ROOT, UNKNOWN, WORDS, join
+
+Int32s = npt.NDArray[np.int32]
+Int64s = npt.NDArray[np.int64]
+UInt64s = npt.NDArray[np.uint64]
+Bools = npt.NDArray[np.bool_]
+
+TRACE, SPAN, PARENT, END, DURATION, OPERATION = 0, 2, 3, 4, 5, 6
+FLAG_SHIFT = np.uint64(32)
+FAILED = np.uint64(1 << 32)
+KIND_SHIFT = np.uint64(40)
+LOW = np.uint64(0xFFFF_FFFF)
+
+FATES = ("joined", "late", "future", "thinned", "duplicate")
+"""What becomes of a span."""
+MAX_NANO = np.uint64(1 << 42)
+"""Longer durations (73 minutes) are cut, so that no sum overflows."""
+MAX_THINNING = 30
+FUTURE_TICKS = 6
+"""Spans that end more ticks than this after the current one are refused: a sender's clock is wrong."""
+
+SPAN_COLUMNS = ("trace_id", "span_id", "parent_span_id", "end_time_unix_nano", "duration_nano", "kind", "status_code")
+_MULTIPLIER = np.uint64(0x9E37_79B9_7F4A_7C15)
+
+
+class Joined(NamedTuple):
+    """The spans of one tick with what the join found; rows in no particular order.
+
+    Attributes:
+        operations: int32[n], number of the operation.
+        kinds: uint8[n], numbers of ``SpanKind``.
+        failed: bool[n].
+        duration_nano, self_nano: int64[n]; self: without children.
+        gap_nano: int64[n]; duration without children of other services.
+        callees: int32[n], operation of the child in another service, -1: none.
+        roots: Spans without parent.
+    """
+
+    operations: Int32s
+    kinds: npt.NDArray[np.uint8]
+    failed: Bools
+    duration_nano: Int64s
+    self_nano: Int64s
+    gap_nano: Int64s
+    callees: Int32s
+    roots: int
+
+
+class SpanStore:
+    """See the module.
+
+    Args:
+        window_nano: Length of a tick.
+        max_spans: Pending spans and waiting children, each. 56 bytes a span.
+        wait_ticks: How long a child waits for its parent.
+        seed: Of the join's hash.
+        keep_late: Take late spans into the oldest open tick.
+
+    Attributes:
+        open_tick: Oldest tick that is not closed; -1 before the first span.
+        thinning: Traces are kept with a chance of 2^-thinning.
+        fates: int64, spans by ``FATES``.
+    """
+
+    def __init__(
+        self, window_nano: int, max_spans: int, wait_ticks: int, seed: int, *, keep_late: bool = False
+    ) -> None:
+        self.window = np.uint64(window_nano)
+        self.max_spans = max_spans
+        self.wait_ticks = wait_ticks
+        self.keep_late = keep_late
+        self.open_tick = -1
+        self.thinning = 0
+        self.fates = np.zeros(len(FATES), np.int64)
+        self.waiting = np.empty((0, WORDS), np.uint64)
+        self._seed = seed
+        self._words = np.empty((1024, WORDS), np.uint64)
+        self._used = 0
+
+    def __len__(self) -> int:
+        return self._used
+
+    @property
+    def nbytes(self) -> int:
+        """Memory of the buffers."""
+        return self._words.nbytes + self.waiting.nbytes
+
+    def add(self, spans: SpanBatch, operations: Int32s, current_tick: int) -> None:
+        """Take in a batch.
+
+        Args:
+            operations: int32[n], number of each span's operation.
+            current_tick: The tick that the clock is in.
+        """
+        n = len(spans)
+        out = self._room(n)
+        trace = spans["trace_id"].view(np.uint64)
+        out[:, :2] = trace
+        out[:, SPAN] = spans["span_id"].view(np.uint64)[:, 0]
+        out[:, PARENT] = spans["parent_span_id"].view(np.uint64)[:, 0]
+        out[:, END] = spans["end_time_unix_nano"]
+        np.minimum(spans["duration_nano"].view(np.uint64), MAX_NANO, out=out[:, DURATION])
+        flags = spans["kind"].codes.astype(np.uint64) << KIND_SHIFT
+        flags |= (spans["status_code"] == "STATUS_CODE_ERROR") * FAILED
+        out[:, OPERATION] = operations.astype(np.uint64) | flags
+        kept = self._in_time(out, current_tick)
+        if self.thinning:
+            kept &= self._sampled(out)
+            self.fates[FATES.index("thinned")] += n - int(kept.sum())
+        if not kept.all():
+            chosen = out[kept]
+            out[: len(chosen)] = chosen
+            n = len(chosen)
+        self._used += n
+        while self._used > self.max_spans and self.thinning < MAX_THINNING:
+            self._thin()
+
+    def close(self, service_of: Int32s) -> Joined | None:
+        """Close the oldest open tick and join its spans; None where it had none.
+
+        Args:
+            service_of: int32, number of the service by operation.
+        """
+        tick = self.open_tick
+        self.open_tick += 1
+        pending = self._words[: self._used]
+        ours = pending[:, END] // self.window <= np.uint64(max(tick, 0))
+        new = pending[ours]
+        left = pending[~ours]
+        self._words[: len(left)] = left
+        self._used = len(left)
+        if len(new) < self.max_spans // 4 and self.thinning:
+            self.thinning -= 1
+        return self._join(new, service_of, tick) if len(new) else None
+
+    def skip_to(self, tick: int) -> None:
+        """Make ``tick`` the oldest open one. For gaps in which nothing came."""
+        self.open_tick = tick
+
+    def load(self, pending: UInt64s, waiting: UInt64s, open_tick: int, thinning: int) -> None:
+        """Take up what ``pending``, ``waiting`` and the attributes of another store held."""
+        self._room(len(pending))[:] = pending
+        self._used = len(pending)
+        self.waiting = waiting
+        self.open_tick = open_tick
+        self.thinning = thinning
+
+    @property
+    def pending(self) -> UInt64s:
+        """uint64[n, 7], spans of open ticks."""
+        return self._words[: self._used]
+
+    def _join(self, new: UInt64s, service_of: Int32s, tick: int) -> Joined:
+        words = np.concatenate((new, self.waiting))
+        n = len(words)
+        parents, callees = np.empty((2, n), np.int32)
+        children, remote = np.zeros((2, n), np.uint64)
+        table = np.zeros(1 << (2 * len(new)).bit_length(), np.int32)
+        join(words, len(new), table, self._seed, service_of, parents, children, remote, callees)
+        self._keep_waiting(words, parents, tick)
+        own = parents[: len(new)]
+        real = own != DUPLICATE
+        self.fates[FATES.index("duplicate")] += len(new) - int(real.sum())
+        self.fates[FATES.index("joined")] += int(real.sum())
+        spans = words[: len(new)][real]
+        operations = (words[:, OPERATION] & LOW).astype(np.int32)
+        callee = callees[: len(new)][real]
+        duration = spans[:, DURATION].astype(np.int64)
+        return Joined(
+            operations[: len(new)][real],
+            (spans[:, OPERATION] >> KIND_SHIFT).astype(np.uint8),
+            (spans[:, OPERATION] & FAILED) != 0,
+            duration,
+            np.maximum(duration - children[: len(new)][real].astype(np.int64), 0),
+            np.maximum(duration - remote[: len(new)][real].astype(np.int64), 0),
+            np.where(callee >= 0, operations[callee], -1).astype(np.int32),
+            int((own[real] == ROOT).sum()),
+        )
+
+    def _keep_waiting(self, words: UInt64s, parents: Int32s, tick: int) -> None:
+        """Children without parent wait on; the youngest ones where there are too many."""
+        oldest = max(tick - self.wait_ticks, 0)
+        kept = (parents == UNKNOWN) & (words[:, END] // self.window > np.uint64(oldest))
+        waiting = words[kept]
+        if len(waiting) > self.max_spans:
+            order = np.lexsort((waiting[:, SPAN], waiting[:, END]))
+            waiting = waiting[order[-self.max_spans :]]
+        self.waiting = waiting
+
+    def _in_time(self, words: UInt64s, current_tick: int) -> Bools:
+        ticks = words[:, END] // self.window
+        late = ticks < np.uint64(max(self.open_tick, 0))
+        future = ticks > np.uint64(current_tick + FUTURE_TICKS)
+        if late.any():
+            self.fates[FATES.index("late")] += int(late.sum())
+            if self.keep_late:
+                words[late, END] = np.uint64(self.open_tick) * self.window
+                late = np.zeros(len(words), bool)
+        if future.any():
+            self.fates[FATES.index("future")] += int(future.sum())
+        return ~(late | future)
+
+    def _sampled(self, words: UInt64s) -> Bools:
+        """bool[n]: spans of the traces that are kept."""
+        hashed = (words[:, TRACE] ^ words[:, TRACE + 1]) * _MULTIPLIER
+        kept: Bools = hashed >> np.uint64(64 - self.thinning) == 0
+        return kept
+
+    def _thin(self) -> None:
+        self.thinning += 1
+        kept = self.pending[self._sampled(self.pending)]
+        self.fates[FATES.index("thinned")] += self._used - len(kept)
+        self._words[: len(kept)] = kept
+        self._used = len(kept)
+
+    def _room(self, n: int) -> UInt64s:
+        """The next n rows of the buffer."""
+        needed = self._used + n
+        if needed > len(self._words):
+            larger = np.empty((1 << (needed - 1).bit_length(), WORDS), np.uint64)
+            larger[: self._used] = self._words[: self._used]
+            self._words = larger
+        return self._words[self._used : needed]

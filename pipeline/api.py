@@ -32,7 +32,7 @@ from pipeline.errors import (
     WeirError,
 )
 from pipeline.model.meter import Counter, ExponentialHistogram, Gauge, Histogram, Meter, UpDownCounter
-from pipeline.model.metrics import MetricBatch
+from pipeline.model.snapshot import MetricSnapshot
 from pipeline.model.spans import Column, Groups, Label, SpanBatch, label
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ __all__ = [
     "Label",
     "MalformedPayload",
     "Meter",
-    "MetricBatch",
+    "MetricSnapshot",
     "Outcome",
     "PayloadTooLarge",
     "PermanentError",
@@ -144,7 +144,7 @@ class Processor(Component):
         """Return the spans that go on."""
         return spans
 
-    def process_metrics(self, metrics: MetricBatch) -> MetricBatch:
+    def process_metrics(self, metrics: MetricSnapshot) -> MetricSnapshot:
         """Return the metrics that go on."""
         return metrics
 
@@ -194,7 +194,7 @@ class Receiver(Component):
         """Accept nothing new and wait for the requests under way."""
 
 
-Collect = Callable[[], Sequence[MetricBatch]]
+Collect = Callable[[], Sequence[MetricSnapshot]]
 
 
 class Exporter(Component):
@@ -213,7 +213,7 @@ class Exporter(Component):
     def export_traces(self, spans: SpanBatch) -> None:
         """Send spans."""
 
-    def export_metrics(self, metrics: MetricBatch) -> None:
+    def export_metrics(self, metrics: MetricSnapshot) -> None:
         """Send metrics."""
 
     def drain(self, timeout_s: float) -> None:

@@ -12,10 +12,10 @@ import re
 from collections.abc import Iterator
 from typing import Any, Generic, TypeVar
 
-from pipeline.api import Exporter, Meter, MetricBatch, Processor, Settings, SpanBatch
+from pipeline.api import Exporter, Meter, MetricSnapshot, Processor, Settings, SpanBatch
 from pipeline.codec.otlp_traces import TracesProjection
 from pipeline.model.columns import is_column
-from pipeline.model.metrics import Point
+from pipeline.model.snapshot import Point
 from pipeline.telemetry import ComponentTelemetry, OwnMetrics
 from pipeline.testing_spans import START_UNIX_NANO, export_request, span_batch, span_message
 
@@ -118,7 +118,7 @@ class Harness(Generic[P]):
         """One tick now."""
         self.processor.tick(self.clock.unix_nano())
 
-    def collect(self) -> MetricBatch:
+    def collect(self) -> MetricSnapshot:
         """The metrics now."""
         return self.meter.collect(self.clock.unix_nano())
 
@@ -195,9 +195,9 @@ class MetricSink(Exporter):
     signals = ("metrics",)
 
     def __init__(self, config: Any = None, settings: Settings | None = None) -> None:  # noqa: ARG002 - as Exporter's
-        self.batches: list[MetricBatch] = []
+        self.batches: list[MetricSnapshot] = []
 
-    def export_metrics(self, metrics: MetricBatch) -> None:
+    def export_metrics(self, metrics: MetricSnapshot) -> None:
         """Keep a batch."""
         self.batches.append(metrics)
 

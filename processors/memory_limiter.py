@@ -17,7 +17,7 @@ from typing import Any, Self
 
 from pydantic import ConfigDict, Field, model_validator
 
-from pipeline.api import ComponentConfig, MetricBatch, Processor, RetryableError, Settings, SpanBatch
+from pipeline.api import ComponentConfig, MetricSnapshot, Processor, RetryableError, Settings, SpanBatch
 from pipeline.config.durations import Duration
 from pipeline.telemetry.process import resident_bytes
 
@@ -90,7 +90,7 @@ class MemoryLimiter(Processor):
         self._admit("spans", len(spans))
         return spans
 
-    def process_metrics(self, metrics: MetricBatch) -> MetricBatch:
+    def process_metrics(self, metrics: MetricSnapshot) -> MetricSnapshot:
         """The batch, or ``RetryableError``."""
         self._admit("metric_points", len(metrics))
         return metrics

@@ -46,7 +46,7 @@ from pipeline.codec.projection import (
 )
 from pipeline.codec.signal_projection import SignalProjection, envelope
 from pipeline.model.batch import Batch
-from pipeline.model.points import (
+from pipeline.model.metrics import (
     EXPONENTIAL_HISTOGRAM,
     GAUGE,
     HISTOGRAM,

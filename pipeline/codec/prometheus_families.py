@@ -1,4 +1,4 @@
-"""MetricBatches → metric families: what a page of exposition shows, each name once, no series twice.
+"""MetricSnapshots → metric families: what a page of exposition shows, each name once, no series twice.
 
 Prometheus refuses a whole page for one name with two types, and drops a series that comes twice. So here, whatever
 arrives:
@@ -25,20 +25,20 @@ import numpy.typing as npt
 from pipeline.codec.prometheus_labels import Format, LabelWriter
 from pipeline.codec.prometheus_names import Escaping, MetricType, Namer, escape
 from pipeline.codec.prometheus_text import Series
-from pipeline.model.metrics import (
+from pipeline.model.resources import Resource
+from pipeline.model.snapshot import (
     Exemplars,
     ExponentialValues,
     HistogramValues,
     Metric,
-    MetricBatch,
     MetricKind,
+    MetricSnapshot,
     NumberValues,
     Scope,
     SeriesView,
     Temporality,
     Values,
 )
-from pipeline.model.resources import Resource
 
 Report = Callable[[str, str, int], None]
 """Called with a reason, the name of a metric or family, and how many series it is about."""
@@ -82,7 +82,12 @@ class Family:
 
 
 def assemble(
-    batches: Iterable[MetricBatch], namer: Namer, labels: LabelWriter, form: Format, escaping: Escaping, report: Report
+    batches: Iterable[MetricSnapshot],
+    namer: Namer,
+    labels: LabelWriter,
+    form: Format,
+    escaping: Escaping,
+    report: Report,
 ) -> list[Family]:
     """The families of a page, in the order in which their first metric arrived; ``target_info`` first."""
     batches = tuple(batches)
@@ -161,14 +166,14 @@ def _sample_names(name: str, kind: MetricType, form: Format) -> tuple[str, ...]:
     return (name, *created)
 
 
-def _part(family: Family, view: SeriesView, values: Values, batch: MetricBatch, labels: LabelWriter) -> Part:
+def _part(family: Family, view: SeriesView, values: Values, batch: MetricSnapshot, labels: LabelWriter) -> Part:
     reserved = "le" if family.kind is MetricType.HISTOGRAM else ""
     series, groups = labels.series(view, batch.resources, batch.scope, reserved)
     return Part(view, values, series, groups, batch.resources, batch.scope, batch.time_unix_nano)
 
 
 def _target_info(
-    batches: Sequence[MetricBatch], namer: Namer, labels: LabelWriter, escaping: Escaping
+    batches: Sequence[MetricSnapshot], namer: Namer, labels: LabelWriter, escaping: Escaping
 ) -> Family | None:
     """The remaining attributes of resources, once per job and instance."""
     resources = tuple(resource for batch in batches for resource in batch.resources)
@@ -210,7 +215,7 @@ def _without_repeats(family: Family, part: Part, first: Indices, labels: LabelWr
     report("duplicate", family.name, int((~keep & ~added).sum()))
     place = np.where(keep, np.cumsum(keep) - 1, -1)
     place[added] = place[first[added]]
-    batch = MetricBatch(part.resources, part.scope, (), part.time_unix_nano)
+    batch = MetricSnapshot(part.resources, part.scope, (), part.time_unix_nano)
     view = replace(
         part.view.take(keep),
         start_unix_nano=_smallest(part.view.start_unix_nano, place),

@@ -25,8 +25,8 @@ import numpy.typing as npt
 from pipeline.codec.prometheus_names import Escaping, Namer, escape, is_legacy_label
 from pipeline.codec.prometheus_text import Series
 from pipeline.model.attribute_text import value_text
-from pipeline.model.metrics import Scope, SeriesView
 from pipeline.model.resources import Resource
+from pipeline.model.snapshot import Scope, SeriesView
 
 IDENTIFYING = frozenset({"service.name", "service.namespace", "service.instance.id"})
 """Resource attributes that ``job`` and ``instance`` already say."""

@@ -20,7 +20,7 @@ from pipeline.codec.prometheus_families import Family, Part, base_name
 from pipeline.codec.prometheus_labels import Format, escaped, quoted, utf8
 from pipeline.codec.prometheus_names import MetricType, is_legacy_metric
 from pipeline.codec.prometheus_text import Frame, Samples
-from pipeline.model.metrics import Exemplars, HistogramValues, NumberValues
+from pipeline.model.snapshot import Exemplars, HistogramValues, NumberValues
 
 NEVER = np.iinfo(np.int64).max
 """``zero_after`` where every series shows its true value."""

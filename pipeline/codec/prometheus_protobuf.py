@@ -25,7 +25,7 @@ from pipeline.codec.prometheus_families import Family, Part, Report
 from pipeline.codec.prometheus_labels import utf8, varint
 from pipeline.codec.prometheus_names import MetricType
 from pipeline.codec.prometheus_page import NEVER
-from pipeline.model.metrics import Exemplars, ExponentialValues, HistogramValues, NumberValues
+from pipeline.model.snapshot import Exemplars, ExponentialValues, HistogramValues, NumberValues
 
 PIECE_BYTES = 256 * 1024
 ZERO_THRESHOLD = 1e-128

@@ -3,7 +3,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.model.metrics import SeriesView
+from pipeline.model.snapshot import SeriesView
 
 class Frame:
     def __init__(

@@ -10,7 +10,7 @@ import numpy as np
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from pydantic import Field
 
-from pipeline.api import Collect, ComponentConfig, Exporter, MetricBatch, Settings, SpanBatch
+from pipeline.api import Collect, ComponentConfig, Exporter, MetricSnapshot, Settings, SpanBatch
 from pipeline.exporters import debug_text
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ class DebugExporter(Exporter):
         resources = len(np.unique(spans.resource_rows))
         self._write("Traces", {"resource spans": resources, "spans": len(spans)}, lambda: self._spans(spans))
 
-    def export_metrics(self, metrics: MetricBatch) -> None:
+    def export_metrics(self, metrics: MetricSnapshot) -> None:
         """Show a batch of metrics."""
         if not self._samplers["metrics"].allows():
             return
@@ -90,7 +90,7 @@ class DebugExporter(Exporter):
         short = self._config.verbosity == "normal"
         return debug_text.spans_in_short(request) if short else debug_text.spans_in_detail(request)
 
-    def _metrics(self, metrics: MetricBatch) -> Iterator[str]:
+    def _metrics(self, metrics: MetricSnapshot) -> Iterator[str]:
         short = self._config.verbosity == "normal"
         return debug_text.metrics_in_short(metrics) if short else debug_text.metrics_in_detail(metrics)
 

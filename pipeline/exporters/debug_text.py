@@ -14,7 +14,7 @@ from opentelemetry.proto.common.v1.common_pb2 import KeyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
 from pipeline.model.attribute_text import plain_value, value_text
-from pipeline.model.metrics import Exemplars, Metric, MetricBatch, MetricKind, Point, Temporality
+from pipeline.model.snapshot import Exemplars, Metric, MetricKind, MetricSnapshot, Point, Temporality
 
 _KINDS = {
     MetricKind.SUM: "Sum",
@@ -43,7 +43,7 @@ def spans_in_short(request: ExportTraceServiceRequest) -> Iterator[str]:
                 yield " ".join([printable(span.name), span.trace_id.hex(), span.span_id.hex(), *attributes])
 
 
-def metrics_in_short(batch: MetricBatch) -> Iterator[str]:
+def metrics_in_short(batch: MetricSnapshot) -> Iterator[str]:
     """One line per data point: name, labels, value."""
     for point in batch.points():
         yield f"{printable(point.name)}{{{','.join(_pairs(point.labels))}}} {_value_in_short(point.value)}"
@@ -66,7 +66,7 @@ def spans_in_detail(request: ExportTraceServiceRequest) -> Iterator[str]:
                 yield from _span(span)
 
 
-def metrics_in_detail(batch: MetricBatch) -> Iterator[str]:
+def metrics_in_detail(batch: MetricSnapshot) -> Iterator[str]:
     """Everything about each data point, under its resource."""
     points = iter(batch.points())
     yield f"InstrumentationScope {printable(batch.scope.name)} {printable(batch.scope.version)}"

@@ -21,7 +21,7 @@ from pipeline.exporters.leading_zero import LeadingZero, Mode
 from pipeline.exporters.negotiation import Choice, accepts_gzip, choose
 from pipeline.exporters.shared_render import SharedRender
 from pipeline.http_message import Request, Response
-from pipeline.model.metrics import MetricBatch
+from pipeline.model.snapshot import MetricSnapshot
 
 if TYPE_CHECKING:
     from pipeline.api import Clock, Collect
@@ -120,7 +120,7 @@ class Exposition:
         self._telemetry.count("rendered_pages", format=choice.form.value)
         return page
 
-    def _pieces(self, batches: Sequence[MetricBatch], choice: Choice, zero_after: int) -> Iterator[Piece]:
+    def _pieces(self, batches: Sequence[MetricSnapshot], choice: Choice, zero_after: int) -> Iterator[Piece]:
         options = self._options
         escaping = self._escaping(choice.escaping)
         writer = self._writer(choice.form, escaping)
@@ -150,7 +150,7 @@ class Exposition:
         self._telemetry.logger.limited(reason, _REASONS[reason], metric=metric, series=series)
 
 
-def _newest(batches: Iterable[MetricBatch]) -> int:
+def _newest(batches: Iterable[MetricSnapshot]) -> int:
     """When the newest of all series began."""
     starts = (metric.series.start_unix_nano for batch in batches for metric in batch.metrics if len(metric.series))
     return max((int(start.max()) for start in starts), default=0)

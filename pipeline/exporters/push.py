@@ -7,7 +7,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import Any, ClassVar
 
-from pipeline.api import Collect, ComponentConfig, Exporter, MetricBatch, Settings, SpanBatch
+from pipeline.api import Collect, ComponentConfig, Exporter, MetricSnapshot, Settings, SpanBatch
 from pipeline.config.durations import Duration
 from pipeline.errors import PermanentError
 from pipeline.exporters.queue_config import QueueConfig
@@ -59,7 +59,7 @@ class PushExporter(Exporter):
         """Put spans into their queue."""
         self._put("traces", spans)
 
-    def export_metrics(self, metrics: MetricBatch) -> None:
+    def export_metrics(self, metrics: MetricSnapshot) -> None:
         """Put metrics into their queue."""
         self._put("metrics", metrics)
 

@@ -11,8 +11,8 @@ import numpy.typing as npt
 
 from pipeline.model.exemplar_sampling import offer
 from pipeline.model.key_store import enlarged, grown
-from pipeline.model.metrics import Exemplars
 from pipeline.model.records import Level
+from pipeline.model.snapshot import Exemplars
 from pipeline.model.spans import SpanBatch
 
 Int32s = npt.NDArray[np.int32]

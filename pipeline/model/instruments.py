@@ -18,7 +18,8 @@ import numpy.typing as npt
 from pipeline.model import accumulate
 from pipeline.model.exemplars import INTERVAL_NS, ExemplarPool
 from pipeline.model.key_store import enlarged
-from pipeline.model.metrics import (
+from pipeline.model.series import Rows, SeriesTable, Target
+from pipeline.model.snapshot import (
     Exemplars,
     ExponentialValues,
     HistogramValues,
@@ -29,7 +30,6 @@ from pipeline.model.metrics import (
     Temporality,
     Values,
 )
-from pipeline.model.series import Rows, SeriesTable, Target
 from pipeline.model.spans import Groups, SpanBatch
 
 Floats = npt.NDArray[np.float64]

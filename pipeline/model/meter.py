@@ -25,9 +25,9 @@ from pipeline.model.instruments import (
     UpDownCounter,
 )
 from pipeline.model.limits import Limits
-from pipeline.model.metrics import MetricBatch, Scope
 from pipeline.model.resources import Resource
 from pipeline.model.series import SeriesTable, TableClock
+from pipeline.model.snapshot import MetricSnapshot, Scope
 from pipeline.model.spans import Label, label
 
 __all__ = [
@@ -192,7 +192,7 @@ class Meter:
 
     # -- life of the metrics -----------------------------------------------------------------------
 
-    def collect(self, now_unix_nano: int, delta: bool = False) -> MetricBatch:
+    def collect(self, now_unix_nano: int, delta: bool = False) -> MetricSnapshot:
         """All metrics as of now.
 
         Args:
@@ -213,7 +213,7 @@ class Meter:
             table.note_collected(delta)
         if delta:
             self._delta_since_unix_nano = now_unix_nano
-        return MetricBatch(resources, self.scope, tuple(metrics), now_unix_nano - self.timestamp_offset_nano)
+        return MetricSnapshot(resources, self.scope, tuple(metrics), now_unix_nano - self.timestamp_offset_nano)
 
     def tick(self, _now_unix_nano: int = 0) -> None:
         """Expire idle series and resources. Idleness is monotonic: the wall clock may jump."""

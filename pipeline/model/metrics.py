@@ -1,270 +1,164 @@
-"""MetricBatch: what a meter held at one moment, as columns.
+"""MetricBatch: the data points of one request as columns, and the bytes they came from (``model/batch.py``).
 
-A batch owns its arrays: they are copies, or storage that is never written again, so it may be rendered in any thread
-without a lock. Rows of a metric are series; their labels stay in the bytes of a key until somebody asks for them::
-
-    key:  u32 resource | per label: u16 length, bytes | …          little-endian; length 0xFFFF: the label is absent
+Points of all types of metrics stand in one table; the columns of their metric are spread over them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from enum import IntEnum
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+from opentelemetry.proto.metrics.v1 import metrics_pb2 as pb
 
-from pipeline.model.resources import Resource
+from pipeline.model.batch import Batch
+from pipeline.model.column import Floats, Int32s, Int64s
+from pipeline.model.records import PARENT, Field, Level, ValueType, Words
 
-Bytes = npt.NDArray[np.uint8]
-Floats = npt.NDArray[np.float64]
-Int32s = npt.NDArray[np.int32]
-Int64s = npt.NDArray[np.int64]
-UInt32s = npt.NDArray[np.uint32]
-UInt64s = npt.NDArray[np.uint64]
+GAUGE, SUM, HISTOGRAM, EXPONENTIAL_HISTOGRAM, SUMMARY = range(1, 6)
+"""Types of metrics: codes of column ``metric.type``."""
 
-OVERFLOW_LABEL = "otel.metric.overflow"
-"""Last label of every series: "true" on the series that takes what a limit keeps out, else absent (OTel metrics SDK
-specification).
-"""
+POINT_MESSAGES: dict[int, Any] = {
+    GAUGE: pb.NumberDataPoint,
+    SUM: pb.NumberDataPoint,
+    HISTOGRAM: pb.HistogramDataPoint,
+    EXPONENTIAL_HISTOGRAM: pb.ExponentialHistogramDataPoint,
+    SUMMARY: pb.SummaryDataPoint,
+}
 
-ABSENT_LENGTH = 0xFFFF
-KEY_HEADER = 4
-NO_RESOURCE = 0xFFFF_FFFF
-
-
-class MetricKind(IntEnum):
-    """What the values of a metric are."""
-
-    SUM = 1
-    GAUGE = 2
-    HISTOGRAM = 3
-    EXPONENTIAL_HISTOGRAM = 4
+NO_RECORDED_VALUE = 1
+"""Bit of column ``flags`` (``DataPointFlags``): the point says that there is no value."""
 
 
-class Temporality(IntEnum):
-    """Numbers of ``AggregationTemporality`` in ``metrics.proto``."""
-
-    UNSPECIFIED = 0
-    DELTA = 1
-    CUMULATIVE = 2
-
-
-@dataclass(frozen=True)
-class Scope:
-    """The instrumentation scope: the component that measured."""
-
-    name: str
-    version: str = ""
-    attributes: dict[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, eq=False)
-class SeriesView:
-    """The m series of a metric.
+class PointExemplars(NamedTuple):
+    """k exemplars of the points of a batch.
 
     Attributes:
-        labels: Attribute keys, in the order of the key bytes. The last is ``OVERFLOW_LABEL``.
-        arena: uint8, holds the keys.
-        offsets: uint64[m], start of each key in ``arena``.
-        lengths: uint32[m], bytes of each key.
-        resource: int32[m], index into ``MetricBatch.resources``; -1 none.
-        start_unix_nano: int64[m], when the series began (delta: when the interval began).
-        created_seq: int64[m], unique per series and growing in the order of creation: new series are those above the
-            last seen. Negative for series restored from a checkpoint, which are not new.
+        point: int64[k], index of the point in the batch; not descending.
+        value: float64[k], NaN where absent.
+        time_unix_nano: uint64[k].
+        trace_id: uint8[k, 16], zeros where absent or invalid.
+        span_id: uint8[k, 8], likewise.
     """
 
-    labels: tuple[str, ...]
-    arena: Bytes
-    offsets: UInt64s
-    lengths: UInt32s
-    resource: Int32s
-    start_unix_nano: Int64s
-    created_seq: Int64s
-
-    def __len__(self) -> int:
-        return len(self.offsets)
-
-    def key(self, i: int) -> bytes:
-        """The key of series i."""
-        start = int(self.offsets[i])
-        return self.arena[start : start + int(self.lengths[i])].tobytes()
-
-    def attributes(self, i: int) -> dict[str, str]:
-        """The labels that series i has. Slow: for tests, debug output and exporters that meet a series for the first
-        time.
-        """
-        return {name: text for name, text in zip(self.labels, key_values(self.key(i)), strict=True) if text is not None}
-
-    def take(self, which: npt.NDArray[np.intp] | npt.NDArray[np.bool_]) -> SeriesView:
-        """Some of the series."""
-        return SeriesView(
-            self.labels,
-            self.arena,
-            self.offsets[which],
-            self.lengths[which],
-            self.resource[which],
-            self.start_unix_nano[which],
-            self.created_seq[which],
-        )
-
-
-def key_values(key: bytes) -> list[str | None]:
-    """Label values in a key."""
-    values: list[str | None] = []
-    at = KEY_HEADER
-    while at < len(key):
-        length = int.from_bytes(key[at : at + 2], "little")
-        at += 2
-        if length == ABSENT_LENGTH:
-            values.append(None)
-            continue
-        values.append(key[at : at + length].decode(errors="replace"))
-        at += length
-    return values
-
-
-@dataclass(frozen=True, eq=False)
-class Exemplars:
-    """k sample measurements.
-
-    Attributes:
-        point: int32[k], index of the series in its metric; not descending.
-        bucket: int32[k], bucket of an explicit histogram; -1 elsewhere.
-        value: float64[k].
-        time_unix_nano: int64[k], when Weir took the sample.
-        trace_id: uint8[k, 16].
-        span_id: uint8[k, 8].
-    """
-
-    point: Int32s
-    bucket: Int32s
+    point: Int64s
     value: Floats
-    time_unix_nano: Int64s
-    trace_id: Bytes
-    span_id: Bytes
-
-    def __len__(self) -> int:
-        return len(self.point)
+    time_unix_nano: Words
+    trace_id: npt.NDArray[np.uint8]
+    span_id: npt.NDArray[np.uint8]
 
 
-@dataclass(frozen=True, eq=False)
-class NumberValues:
-    """Values of a sum or gauge, float64[m]."""
-
-    values: Floats
-    exemplars: Exemplars | None = None
-
-    def plain(self, i: int) -> float:
-        """The value of series i."""
-        return float(self.values[i])
-
-
-@dataclass(frozen=True, eq=False)
-class HistogramValues:
-    """Explicit histograms.
+class Quantiles(NamedTuple):
+    """k values at quantiles of the summaries of a batch.
 
     Attributes:
-        bounds: Upper bounds (inclusive), ascending, without infinity; b of them.
-        counts: float64[m, b + 1], per bucket, not cumulated; the last is everything above the last bound.
-        sums: float64[m].
+        point: int64[k], index of the point in the batch; not descending.
+        quantile: float64[k].
+        value: float64[k].
     """
 
-    bounds: tuple[float, ...]
-    counts: Floats
-    sums: Floats
-    exemplars: Exemplars | None = None
-
-    def plain(self, i: int) -> dict[str, Any]:
-        """Histogram i as Python objects."""
-        counts = self.counts[i].tolist()
-        return {"count": sum(counts), "sum": float(self.sums[i]), "bounds": list(self.bounds), "counts": counts}
+    point: Int64s
+    quantile: Floats
+    value: Floats
 
 
-@dataclass(frozen=True, eq=False)
-class ExponentialValues:
-    """Base-2 exponential histograms; bucket j of series i is (base ** (offset + j), base ** (offset + j + 1)], base = 2
-    ** 2 ** -scale.
-
-    Attributes:
-        scale: int32[m].
-        zero_count: float64[m], values that were exactly zero.
-        offset: int32[m], index of the first bucket.
-        counts: float64[m, w], positive buckets; zeros behind the last one used.
-        sums: float64[m].
-        minimum, maximum: float64[m]; NaN where unknown (delta).
-    """
-
-    scale: Int32s
-    zero_count: Floats
-    offset: Int32s
-    counts: Floats
-    sums: Floats
-    minimum: Floats
-    maximum: Floats
-    exemplars: Exemplars | None = None
-
-    def plain(self, i: int) -> dict[str, Any]:
-        """Histogram i as Python objects; buckets without the trailing zeros."""
-        counts = np.trim_zeros(self.counts[i], "b").tolist()
-        zero_count = float(self.zero_count[i])
-        return {
-            "count": zero_count + sum(counts),
-            "sum": float(self.sums[i]),
-            "scale": int(self.scale[i]),
-            "zero_count": zero_count,
-            "offset": int(self.offset[i]),
-            "counts": counts,
-            "min": float(self.minimum[i]),
-            "max": float(self.maximum[i]),
-        }
+def _integers(points: MetricBatch) -> Int64s:
+    field = points._field("value")
+    words = points.words(field._replace(word=field.word + 1))
+    return np.where(points.words(field) == ValueType.INT, words, np.uint64(0)).view(np.int64)
 
 
-Values = NumberValues | HistogramValues | ExponentialValues
+def _sums(points: MetricBatch) -> Floats:
+    """A summary has no optional sum: absent is 0 there."""
+    sums = points._numbers(points._field("sum"))
+    return np.where((points.types == SUMMARY) & np.isnan(sums), 0.0, sums)
 
 
-@dataclass(frozen=True, eq=False)
-class Metric:
-    """One metric and all its series."""
+def _exemplars(points: MetricBatch) -> PointExemplars:
+    point, rows = points.children(Level.EXEMPLAR)
+    value, time, trace_id, span_id = (
+        points._field(f"exemplar.{name}") for name in ("value", "time_unix_nano", "trace_id", "span_id")
+    )
 
-    name: str
-    description: str
-    unit: str
-    kind: MetricKind
-    monotonic: bool
-    temporality: Temporality
-    series: SeriesView
-    values: Values
+    def words(field: Field, more: int = 0) -> Words:
+        return points.records.column(field.level, field.word + more)[rows]
 
-
-class Point(NamedTuple):
-    """One series of one metric as Python objects; ``value`` is a float, or the dict of ``HistogramValues.plain``."""
-
-    name: str
-    labels: dict[str, str]
-    resource: dict[str, Any]
-    value: Any
+    kinds, bits = words(value), words(value, 1)
+    numbers = np.where(kinds == ValueType.INT, bits.view(np.int64).astype(np.float64), bits.view(np.float64))
+    ids = np.stack((words(trace_id), words(trace_id, 1)), 1)
+    return PointExemplars(
+        point,
+        np.where(kinds == ValueType.ABSENT, np.nan, numbers),
+        words(time),
+        ids.view(np.uint8).reshape(-1, 16),
+        words(span_id).view(np.uint8).reshape(-1, 8),
+    )
 
 
-@dataclass(frozen=True, eq=False)
-class MetricBatch:
-    """Metrics of one component at one time."""
+def _quantiles(points: MetricBatch) -> Quantiles:
+    point, rows = points.children(Level.QUANTILE)
+    fields = (points._field("quantile.quantile"), points._field("quantile.value"))
+    quantile, value = (points.records.column(field.level, field.word)[rows].view(np.float64) for field in fields)
+    return Quantiles(point, quantile, value)
 
-    resources: tuple[Resource, ...]
-    scope: Scope
-    metrics: tuple[Metric, ...]
-    time_unix_nano: int
 
-    def __len__(self) -> int:
-        """Data points."""
-        return sum(len(metric.series) for metric in self.metrics)
+class MetricBatch(Batch):
+    """n data points of one request."""
 
-    def points(self) -> Iterator[Point]:
-        """Every data point, slowly: for tests and debug output."""
-        for metric in self.metrics:
-            series = metric.series
-            for i, index in enumerate(series.resource.tolist()):
-                resource = self.resources[index].attributes if index >= 0 else {}
-                yield Point(metric.name, series.attributes(i), resource, metric.values.plain(i))
+    signal = "metrics"
+    items = "data points"
+    item_level = Level.POINT
+    prefix = "point."
+    derived: ClassVar[dict[str, Any]] = {
+        "as_int": _integers,
+        "sum": _sums,
+        "exemplars": _exemplars,
+        "quantile_values": _quantiles,
+        "point_bytes": Batch.item_bytes,
+    }
+
+    @cached_property
+    def metric_rows(self) -> Int32s:
+        """int32[n]: row of each point's metric in the table of metrics."""
+        return self._parents(Level.ITEM)
+
+    def rows_at(self, level: Level) -> Int32s:
+        """int32[n]: row of each point's ancestor in an enclosing table."""
+        return self.metric_rows if level == Level.ITEM else super().rows_at(level)
+
+    @property
+    def types(self) -> Words:
+        """uint64[n]: the type of each point's metric, as a number."""
+        return self.words(self._field("metric.type"))
+
+    def children(self, level: Level) -> tuple[Int64s, Int64s]:
+        """The exemplars or quantiles of the points: the index of the point in the batch, and their rows."""
+        owners = self.records.column(level, PARENT).astype(np.int64)
+        place = np.full(self.records.count[Level.POINT], -1, np.int64)
+        place[self.item_rows] = np.arange(len(self))
+        point = place[owners]
+        rows = np.flatnonzero(point >= 0)
+        return point[rows], rows
+
+    def message(self, row: int) -> Any:
+        """The data point in one row of the table of points as an official message; its class depends on the type."""
+        return POINT_MESSAGES[self.type_of(row)].FromString(self.records.body(Level.POINT, row))
+
+    def type_of(self, row: int) -> int:
+        """The type of the metric of one row of the table of points."""
+        metric = int(self.records.column(Level.POINT, PARENT)[row])
+        return int(self.records.column(Level.ITEM, self._field("metric.type").word)[metric])
+
+    def packed(self, column: str, row: int) -> Sequence[float]:
+        """The numbers of one point by the official classes."""
+        value: Any = self.message(row)
+        for name in column.split("."):
+            value = getattr(value, name)
+        return value  # type: ignore[no-any-return]
+
+    def _merged(self, field: Field, row: int) -> bytes:
+        if field.level != Level.POINT:
+            return super()._merged(field, row)
+        return b"".join(pair.SerializeToString() for pair in self.message(row).attributes)

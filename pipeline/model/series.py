@@ -35,9 +35,9 @@ from pipeline.model.key_table import (
 from pipeline.model.label_limit import LabelLimit
 from pipeline.model.label_plan import LabelPlan, SlowCells
 from pipeline.model.limits import Limits as Limits
-from pipeline.model.metrics import ABSENT_LENGTH, NO_RESOURCE, OVERFLOW_LABEL, SeriesView, key_values
 from pipeline.model.records import REPEATED, Level
 from pipeline.model.resources import Resource, ResourceTable, SavedResource
+from pipeline.model.snapshot import ABSENT_LENGTH, NO_RESOURCE, OVERFLOW_LABEL, SeriesView, key_values
 from pipeline.model.spans import Groups, Label, SpanBatch
 
 Rows = npt.NDArray[np.int32]

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from pipeline.api import Clock, MetricBatch
+from pipeline.api import Clock, MetricSnapshot
 from pipeline.codec.otlp_traces import TracesProjection
 from pipeline.config.check import Checked
 from pipeline.errors import ConfigError, PermanentError, RetryableError
@@ -137,7 +137,7 @@ class Engine:
             "components": {component: {"status": status} for component, status in self._status.items()},
         }
 
-    def collect(self, exporter_id: str) -> Sequence[MetricBatch]:
+    def collect(self, exporter_id: str) -> Sequence[MetricSnapshot]:
         """What reaches a pulling exporter, as of now. The lock is held while arrays are copied, not while rendering."""
         with self._lock:
             now = self.clock.unix_nano()
@@ -272,7 +272,7 @@ class Engine:
         self._status[f"{kind}/{component_id}"] = "stopped"
 
 
-def _processed(pipeline: MetricsPipeline, batch: MetricBatch) -> MetricBatch | None:
+def _processed(pipeline: MetricsPipeline, batch: MetricSnapshot) -> MetricSnapshot | None:
     """What a pipeline's processors leave; None also when one of them refuses."""
     with contextlib.suppress(RetryableError, PermanentError):
         return pipeline.process(batch)

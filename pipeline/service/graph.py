@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from pipeline.api import Clock, Exporter, Extension, Meter, MetricBatch, Processor, Receiver, Settings
+from pipeline.api import Clock, Exporter, Extension, Meter, MetricSnapshot, Processor, Receiver, Settings
 from pipeline.config.check import Checked, CheckedComponent, Key
 from pipeline.config.document import PipelineDef, Reference
 from pipeline.errors import ConfigError
@@ -52,7 +52,7 @@ class MetricsPipeline:
     consume: Consume | None
     pulled_by: frozenset[str]
 
-    def process(self, batch: MetricBatch) -> MetricBatch | None:
+    def process(self, batch: MetricSnapshot) -> MetricSnapshot | None:
         """What the processors leave of a batch. Under the engine's lock."""
         for step in self.steps:
             if not len(batch):

@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.api import ExponentialHistogram, Histogram, Meter, SpanBatch
-from pipeline.model.metrics import OVERFLOW_LABEL
 from pipeline.model.records import Field, Kind, Level, Records
 from pipeline.model.series import Limits
+from pipeline.model.snapshot import OVERFLOW_LABEL
 from processors.service_graph.config import Config
 from processors.service_graph.edge_rows import (
     TIME_PROBLEMS,

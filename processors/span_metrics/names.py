@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from pipeline.model.metrics import OVERFLOW_LABEL
+from pipeline.model.snapshot import OVERFLOW_LABEL
 
 UNKNOWN_SERVICE = "unknown_service"
 """Value of service.name where a resource has none (semantic conventions 1.27, service.name)."""

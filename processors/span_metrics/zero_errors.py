@@ -9,9 +9,9 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.model.metrics import key_values
 from pipeline.model.resources import Resource
 from pipeline.model.series import LabelValues, SeriesTable
+from pipeline.model.snapshot import key_values
 from processors.span_metrics.names import STATUS_ERROR
 
 

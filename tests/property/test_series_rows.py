@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from pipeline.model.limits import Limits
 from pipeline.model.meter import Meter
-from pipeline.model.metrics import OVERFLOW_LABEL
+from pipeline.model.snapshot import OVERFLOW_LABEL
 from pipeline.model.spans import Label, SpanBatch, label
 from pipeline.testing import FakeClock
 from pipeline.testing_spans import span_batch

@@ -1,4 +1,4 @@
-"""Builders of MetricBatch for tests: rows as dicts, only what a test cares about."""
+"""Builders of MetricSnapshot for tests: rows as dicts, only what a test cares about."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.model.metrics import (
+from pipeline.model.resources import Resource, make_resource
+from pipeline.model.snapshot import (
     Exemplars,
     ExponentialValues,
     HistogramValues,
     Metric,
-    MetricBatch,
     MetricKind,
+    MetricSnapshot,
     NumberValues,
     Scope,
     SeriesView,
     Temporality,
 )
-from pipeline.model.resources import Resource, make_resource
 
 NOW = 1_700_000_000_000_000_000
 START = 1_600_000_000_500_000_000
@@ -147,6 +147,6 @@ def exponential(
     return Metric(name, "", unit, kind, True, cumulative, labels, values)
 
 
-def batch(*metrics: Metric, resources: Sequence[Resource] = (), scope: Scope | None = None) -> MetricBatch:
+def batch(*metrics: Metric, resources: Sequence[Resource] = (), scope: Scope | None = None) -> MetricSnapshot:
     """A batch of one component."""
-    return MetricBatch(tuple(resources), scope or Scope("test"), metrics, NOW)
+    return MetricSnapshot(tuple(resources), scope or Scope("test"), metrics, NOW)

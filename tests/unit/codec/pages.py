@@ -14,7 +14,7 @@ from pipeline.codec.prometheus_labels import Format, LabelOptions, LabelWriter
 from pipeline.codec.prometheus_names import Escaping, Namer, Strategy
 from pipeline.codec.prometheus_page import NEVER, write_page
 from pipeline.codec.prometheus_protobuf import write_families
-from pipeline.model.metrics import MetricBatch
+from pipeline.model.snapshot import MetricSnapshot
 
 Reported = list[tuple[str, str, int]]
 Sample = tuple[str, frozenset[tuple[str, str]], float]
@@ -25,7 +25,7 @@ PROMTOOL = shutil.which("promtool")
 
 
 def render(
-    *batches: MetricBatch,
+    *batches: MetricSnapshot,
     form: Format = TEXT,
     options: LabelOptions = PLAIN,
     strategy: Strategy = Strategy.UNDERSCORES_WITH_SUFFIXES,

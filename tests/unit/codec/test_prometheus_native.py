@@ -8,7 +8,7 @@ import pytest
 
 from pipeline.codec import prometheus_labels, prometheus_page
 from pipeline.codec.prometheus_labels import LabelOptions
-from pipeline.model.metrics import MetricBatch
+from pipeline.model.snapshot import MetricSnapshot
 from tests.kernels import uncompiled
 from tests.unit.codec.metric_batches import (
     NOW,
@@ -26,7 +26,7 @@ from tests.unit.codec.pages import OPENMETRICS, PROTOBUF, TEXT, render
 OPTIONS = LabelOptions((("const", 'c"'),), promote_resource=True)
 
 
-def random_batch(seed: int) -> MetricBatch:
+def random_batch(seed: int) -> MetricSnapshot:
     """Every path of the kernel: odd bytes, absent labels, labels that collide, exemplars, values of all sizes."""
     generator = random.Random(seed)
     words = ["", "a", "GET /x", 'q"', "\\", "\n", "ä😀", b"\xff\xc3", b"\xf4\x90\x80\x80", "x" * 130, None]

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from pipeline.codec.prometheus_labels import LabelOptions, LabelWriter
 from pipeline.codec.prometheus_names import Escaping, Namer, Strategy
-from pipeline.model.metrics import MetricKind, Scope, Temporality
+from pipeline.model.snapshot import MetricKind, Scope, Temporality
 from tests.unit.codec.metric_batches import NOW, batch, exemplars, exponential, gauge, histogram, number, resource
 from tests.unit.codec.pages import OPENMETRICS, TEXT, Reported, lines, promtool_complaint, render, samples
 

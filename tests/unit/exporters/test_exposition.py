@@ -14,7 +14,7 @@ from pipeline.api import Meter, Settings
 from pipeline.exporters.exposition import Exposition
 from pipeline.exporters.prometheus import PrometheusConfig, PrometheusExporter
 from pipeline.http_message import Request, Response
-from pipeline.model.metrics import MetricBatch
+from pipeline.model.snapshot import MetricSnapshot
 from pipeline.telemetry import ComponentTelemetry
 from pipeline.testing import START_UNIX_NANO, FakeClock
 from tests.unit.codec.metric_batches import batch, exponential, gauge, histogram, number, resource
@@ -28,15 +28,15 @@ NAME = "otelcol_exporter_prometheus_"
 class Page:
     """An exposition over batches that the test changes."""
 
-    def __init__(self, *batches: MetricBatch, **config: Any) -> None:
-        self.batches: Sequence[MetricBatch] = batches
+    def __init__(self, *batches: MetricSnapshot, **config: Any) -> None:
+        self.batches: Sequence[MetricSnapshot] = batches
         self.collected = 0
         self.clock = FakeClock()
         self.telemetry = ComponentTelemetry("exporter", "prometheus", self.clock)
         options = PrometheusConfig.model_validate({"endpoint": "localhost:0", **config}).options()
         self.exposition = Exposition(options, self._collect, self.clock, self.telemetry)
 
-    def _collect(self) -> Sequence[MetricBatch]:
+    def _collect(self) -> Sequence[MetricSnapshot]:
         self.collected += 1
         return self.batches
 

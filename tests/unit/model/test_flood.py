@@ -7,8 +7,8 @@ import numpy as np
 from pipeline.model import key_table
 from pipeline.model.limits import Limits
 from pipeline.model.meter import Meter
-from pipeline.model.metrics import OVERFLOW_LABEL
 from pipeline.model.records import Records
+from pipeline.model.snapshot import OVERFLOW_LABEL
 from pipeline.model.spans import SpanBatch
 from pipeline.testing import FakeClock
 from pipeline.testing_spans import span_batch

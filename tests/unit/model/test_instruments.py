@@ -11,7 +11,7 @@ import pytest
 from pipeline.model.instruments import Gauge
 from pipeline.model.limits import Limits
 from pipeline.model.meter import Meter
-from pipeline.model.metrics import MetricKind, Temporality
+from pipeline.model.snapshot import MetricKind, Temporality
 from pipeline.testing import FakeClock
 from pipeline.testing_spans import START_UNIX_NANO, span_batch
 from tests.kernels import MODES, use

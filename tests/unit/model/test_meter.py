@@ -7,7 +7,7 @@ import pytest
 
 from pipeline.model.limits import Limits
 from pipeline.model.meter import Meter
-from pipeline.model.metrics import Scope
+from pipeline.model.snapshot import Scope
 from pipeline.model.spans import label
 from pipeline.testing import FakeClock
 from pipeline.testing_spans import START_UNIX_NANO, span_batch

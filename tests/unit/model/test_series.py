@@ -10,9 +10,9 @@ import pytest
 from pipeline.model.key_table import OVERFLOW_VALUE
 from pipeline.model.limits import Limits
 from pipeline.model.meter import Meter
-from pipeline.model.metrics import OVERFLOW_LABEL
 from pipeline.model.resources import Resource
 from pipeline.model.series import SeriesTable
+from pipeline.model.snapshot import OVERFLOW_LABEL
 from pipeline.model.spans import Label, SpanBatch, label
 from pipeline.testing import FakeClock
 from pipeline.testing_spans import span_batch

@@ -9,7 +9,7 @@ import pytest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from pipeline.api import Meter, Settings
-from pipeline.model.metrics import Temporality
+from pipeline.model.snapshot import Temporality
 from pipeline.telemetry import ComponentTelemetry
 from pipeline.testing import FakeClock, Harness, span_batch
 from pipeline.testing_spans import key_values

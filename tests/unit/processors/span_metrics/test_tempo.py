@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.model.metrics import MetricKind
+from pipeline.model.snapshot import MetricKind
 from pipeline.testing import Harness, span_batch
 from processors.span_metrics import SpanMetrics
 from tests.unit.processors.span_metrics.reading import calls_of, reasons_of

@@ -63,8 +63,12 @@ fuzz: $(DEVELOP) $(BUILT) ## hostile bytes against the compiled decoders; ARGS="
 fuzz-asan: $(DEVELOP) ## the same against a build with the address sanitizer, in a copy of the tree
 	sh tests/fuzz/asan.sh $(BIN)/python $(ARGS)
 
-docs: $(DEVELOP) $(BUILT) ## write the component reference and check the links between the pages
-	$(BIN)/python -m docs.build $(ARGS)
+docs: $(DEVELOP) $(BUILT) ## check the pages (links, Python, YAML) and write the reference of all components to build/reference
+	$(BIN)/python -m pytest -q tests/unit/docs $(ARGS)
+	@mkdir -p build/reference
+	@for name in $$($(BIN)/weir components | sed -n 's/^- name: //p' | sort -u); do \
+		$(BIN)/weir components show $$name > build/reference/$$name.yaml || exit 1; done
+	@echo "written: build/reference"
 
 dashboards: $(DEVELOP) $(BUILT) ## write the Grafana dashboards and the bundled rules anew
 	$(BIN)/python -m dashboards.build

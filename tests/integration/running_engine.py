@@ -73,6 +73,7 @@ class RunningEngine:
     Attributes:
         clock: Its time.
         log: Lines that somebody would read, and their ``reasons``.
+        url: Of the page.
     """
 
     def __init__(self, config: str) -> None:
@@ -95,7 +96,7 @@ class RunningEngine:
         options = [("grpc.use_local_subchannel_pool", 1), ("grpc.max_send_message_length", -1)]
         self._channel = grpc.insecure_channel(target, options=options)
         self._http = Client(receiver.addresses["http"])
-        self._page = "http://{}:{}/metrics".format(*exporter.address)
+        self.url = "http://{}:{}/metrics".format(*exporter.address)
         return self
 
     def __exit__(
@@ -120,7 +121,7 @@ class RunningEngine:
     def page(self, *, openmetrics: bool = False) -> bytes:
         """The page."""
         accept = "application/openmetrics-text;version=1.0.0" if openmetrics else "text/plain"
-        request = urllib.request.Request(self._page, headers={"accept": accept})
+        request = urllib.request.Request(self.url, headers={"accept": accept})
         with urllib.request.urlopen(request, timeout=WAIT_S) as answer:
             body: bytes = answer.read()
             return body

@@ -85,14 +85,16 @@ $(CREATED):
 	$(PYTHON) -m venv $(VENV)
 	@touch $@
 
-# The build requirements come from the same constraints, hence no build isolation. A missing C compiler costs speed and nothing else.
+# The build requirements come from the same constraints, hence no build isolation. The native modules are compiled in place afterwards, so
+# that only changed ones are; a missing C compiler costs speed and nothing else.
+PIP := WEIR_SKIP_NATIVE=1 PYTHONWARNINGS=ignore $(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt
 $(RUNTIME): pyproject.toml setup.py constraints.txt | $(CREATED)
-	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt setuptools wheel Cython numpy
-	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt --no-build-isolation -e '.[speed]'
+	$(PIP) setuptools wheel Cython numpy
+	$(PIP) --no-build-isolation -e '.[speed]'
 	@touch $@
 
 $(DEVELOP): $(RUNTIME)
-	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt --no-build-isolation -e '.[speed,arrow,dev]'
+	$(PIP) --no-build-isolation -e '.[speed,arrow,dev]'
 	@touch $@
 
 $(BUILT): $(RUNTIME) $(NATIVE)

@@ -2,7 +2,8 @@
 
 The modules are ordinary ``.py`` files in Cython's pure Python mode (docs/decisions/0002), so a failed build loses speed
 and nothing else. Environment: ``WEIR_SANITIZE=address`` adds sanitizer flags (``make fuzz-asan``);
-``WEIR_REQUIRE_NATIVE=1`` makes a failed build an error.
+``WEIR_REQUIRE_NATIVE=1`` makes a failed build an error; ``WEIR_SKIP_NATIVE=1`` leaves the modules to a later
+``build_ext`` (the Makefile installs first, then compiles in place).
 """
 
 import os
@@ -46,6 +47,8 @@ class OptionalBuildExt(build_ext):
 
 
 def extensions() -> list[Extension]:
+    if os.environ.get("WEIR_SKIP_NATIVE") == "1":
+        return []
     sanitize = os.environ.get("WEIR_SANITIZE")
     flags = [f"-fsanitize={sanitize}", "-fno-omit-frame-pointer", "-g", "-O1"] if sanitize else ["-O3"]
     modules = [

@@ -16,8 +16,8 @@ import numpy.typing as npt
 
 from pipeline.api import Clock, Label, SpanBatch, label
 from pipeline.model.limits import Limits
-from pipeline.model.metrics import OVERFLOW_LABEL
 from pipeline.model.series import SeriesTable
+from pipeline.model.snapshot import OVERFLOW_LABEL
 from processors.anomaly.detector import Floats, Matrix
 from processors.anomaly.series_bank import DURATION, ERRORS, GAP, RATE, REFUSED, Series, SeriesBank
 from processors.anomaly.span_store import Joined

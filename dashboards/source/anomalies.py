@@ -18,7 +18,9 @@ def build(flavour: Flavour) -> Dashboard:
     """The dashboard."""
     board = Board(flavour, "anomalies", "Anomalies", "What is unusual, by service and signal, and what differs in it.")
     board.choose("service", "Service", f"label_values({anomaly.ANOMALY_SCORE}, {SERVICE})")
-    board.choose("operation", "Operation", f'label_values({anomaly.ANOMALY_SCORE}{{{SERVICE}=~"$service"}}, {SPAN})')
+    board.choose(
+        "operation", "Operation", f'label_values({anomaly.ANOMALY_SCORE}{{{SERVICE}=~"$service"}}, {SPAN})', every=".*"
+    )
     board.annotate("$service")
     chosen = f'{SERVICE}=~"$service"'
     by = f"{SERVICE}, {SIGNAL}"

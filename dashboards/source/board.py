@@ -39,12 +39,12 @@ class Board:
         )
         self._board.with_variable(dashboard.DatasourceVariable("datasource").label("Metrics").type("prometheus"))
 
-    def choose(self, name: str, title: str, query: str, *, several: bool = True) -> None:
-        """A variable with values from Prometheus."""
+    def choose(self, name: str, title: str, query: str, *, several: bool = True, every: str = ".+") -> None:
+        """A variable with values from Prometheus; ``every``: the regular expression of all."""
         variable = dashboard.QueryVariable(name).label(title).query(query).definition(query).datasource(DATASOURCE)
         variable.refresh(models.VariableRefresh.ON_TIME_RANGE_CHANGED).sort(models.VariableSort.ALPHABETICAL_ASC)
         if several:
-            variable.multi(True).include_all(True).all_value(".+")
+            variable.multi(True).include_all(True).all_value(every)
             variable.current(models.VariableOption(selected=True, text="All", value="$__all"))
         self._board.with_variable(variable)
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from pipeline.api import Component, ComponentConfig, Exporter, Processor, Receiver
+from pipeline.config.bounds import with_needed_bounds
 from pipeline.config.document import ComponentDef, Document, PipelineDef, Reference
 from pipeline.config.node import Node
 from pipeline.config.report import Report
@@ -105,10 +106,11 @@ class _Checker:
         self._cycles()
         used = self._used()
         self._unused(used)
+        in_use = {key: component for key, component in self.components.items() if key in used}
         telemetry = validate(TelemetryConfig, self.document.telemetry, ("service", "telemetry"), self.report)
         return Checked(
             document=self.document,
-            components={key: component for key, component in self.components.items() if key in used},
+            components=with_needed_bounds(in_use, self.report),
             telemetry=telemetry or TelemetryConfig(),
             warnings=self.report.warnings,
         )

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from pipeline.codec.prometheus_names import MetricType, Namer
+from pipeline.codec.prometheus_names import MetricType
 from pipeline.telemetry.descriptions import DESCRIPTIONS
 
 COUNTER, GAUGE, HISTOGRAM = MetricType.COUNTER, MetricType.GAUGE, MetricType.HISTOGRAM
-_NAMER = Namer()
 
 
 def own(name: str, kind: MetricType = COUNTER, unit: str = "") -> str:
@@ -24,5 +23,11 @@ def own(name: str, kind: MetricType = COUNTER, unit: str = "") -> str:
 
 
 def exposed(name: str, kind: MetricType = COUNTER, unit: str = "") -> str:
-    """The exposed name of a metric that a component names by a constant."""
-    return _NAMER.metric(name, unit, kind)
+    """The exposed name of a metric that a component names by a constant: as the SDK's Prometheus exporter makes it.
+
+    >>> exposed("otelcol_connector_servicegraph_total_edges")
+    'otelcol_connector_servicegraph_total_edges_total'
+    """
+    word = {"s": "_seconds", "By": "_bytes"}.get(unit, "")
+    suffixed = name if name.endswith(word) else name + word
+    return f"{suffixed}_total" if kind is COUNTER else suffixed

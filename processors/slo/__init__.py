@@ -1,1 +1,3 @@
 """``slo``: error budgets and burn rates from the spans themselves."""
+
+from processors.slo.processor import Slo as Slo

@@ -18,7 +18,7 @@ SLO_BURNING = "weir_slo_burning"
 SLO_INCIDENTS = "weir_slo_incidents"
 SLO_DETECT_SECONDS = "weir_slo_incident_detect_seconds"
 SLO_RESOLVE_SECONDS = "weir_slo_incident_resolve_seconds"
-"""Counters, to be divided by ``SLO_INCIDENTS``: first bad event to alert, alert to its end."""
+"""Counters, to be divided by ``SLO_INCIDENTS``: seconds from the first sign to the alarm, and from there to its end."""
 
 SLO = "slo"
 SERVICE_NAME = "service_name"

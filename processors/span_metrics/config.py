@@ -346,10 +346,37 @@ class Config(ComponentConfig):
             )
         return self
 
+    def with_bounds_s(self, bounds: tuple[float, ...]) -> Self:
+        """The configuration with further bounds in its explicit histograms; exponential ones need none.
+
+        Raises:
+            ValueError: There is no histogram to add them to.
+        """
+        changes: dict[str, Any] = {}
+        if self.otelcol:
+            if self.histogram.disable:
+                raise ValueError("histogram.disable must be false")
+            if self.histogram.exponential is None:
+                explicit = self.histogram.explicit or ExplicitBuckets()
+                explicit = explicit.model_copy(update={"buckets": _merged(explicit.buckets, bounds)})
+                changes["histogram"] = self.histogram.model_copy(update={"explicit": explicit})
+        if self.tempo:
+            if self.subprocessors and "latency" not in self.subprocessors:
+                raise ValueError("subprocessors must have latency")
+            if self.generate_native_histograms != "native":
+                changes["histogram_buckets"] = _merged(self.histogram_buckets, bounds)
+        return self.model_copy(update=changes)
+
     def _label_names(self, dimensions: Dimensions) -> list[str]:
         return [dimension.name for dimension in dimensions if dimension.name] + [
             m.name for m in self.dimension_mappings
         ]
+
+
+def _merged(bounds: tuple[float, ...], more: tuple[float, ...]) -> tuple[float, ...]:
+    """Both in order; equal to the nanosecond is equal."""
+    known = {round(bound * 1e9) for bound in bounds}
+    return tuple(sorted((*bounds, *(bound for bound in more if round(bound * 1e9) not in known))))
 
 
 def _refuse_duplicates(where: str, taken: Iterable[str], names: Iterable[str]) -> None:

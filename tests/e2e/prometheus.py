@@ -82,6 +82,10 @@ class Prometheus:
         """What it has written."""
         return (self._folder / "log").read_text()
 
+    def has_data(self, query: str) -> bool:
+        """Whether an expression gives anything, numbers or histograms."""
+        return bool(self._ask("query", query=query)["result"])
+
     def samples(self, query: str, time: str = "") -> dict[Labels, Sample]:
         """An instant vector: labels → value. Only samples of the newest scrapes, or of ``time``."""
         result = self._ask("query", query=query, **({"time": time} if time else {}))["result"]

@@ -18,7 +18,7 @@ VARIABLES = {
     "$__rate_interval": "4m17s",
     "$__range": "1h17m",
     "$service": ".+",
-    "$operation": ".+",
+    "$operation": ".*",
     "$node": ".+",
     "$slo": ".+",
     "$instance": ".+",

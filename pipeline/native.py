@@ -15,6 +15,7 @@ from types import ModuleType
 MODULES = (
     "pipeline.memory",
     "pipeline.codec.point_checks",
+    "pipeline.codec.point_writer",
     "pipeline.codec.wire",
     "pipeline.codec.prometheus_text",
     "pipeline.model.accumulate",

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
-from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Span, Status
 
+from pipeline.codec.any_value import key_values
 from pipeline.codec.otlp_traces import TracesProjection
 from pipeline.model.spans import SpanBatch
 
@@ -28,31 +28,6 @@ BASIC_COLUMNS = (
     "duration_nano",
     "resource.service.name",
 )
-
-
-def any_value(value: Any) -> AnyValue:
-    """Plain Python → AnyValue; None gives an empty one."""
-    out = AnyValue()
-    if isinstance(value, bool):
-        out.bool_value = value
-    elif isinstance(value, int):
-        out.int_value = value
-    elif isinstance(value, float):
-        out.double_value = value
-    elif isinstance(value, str):
-        out.string_value = value
-    elif isinstance(value, bytes):
-        out.bytes_value = value
-    elif isinstance(value, Mapping):
-        out.kvlist_value.values.extend(key_values(value))
-    elif value is not None:
-        out.array_value.values.extend(any_value(inner) for inner in value)
-        out.array_value.SetInParent()
-    return out
-
-
-def key_values(attributes: Mapping[str, Any]) -> list[KeyValue]:
-    return [KeyValue(key=key, value=any_value(value)) for key, value in attributes.items()]
 
 
 def span_message(number: int = 0, **fields: Any) -> Span:

@@ -18,6 +18,7 @@ MODULES = (
     "pipeline.codec.point_writer",
     "pipeline.codec.wire",
     "pipeline.codec.prometheus_text",
+    "pipeline.codec.remote_write_rows",
     "pipeline.model.accumulate",
     "pipeline.model.dictionary",
     "pipeline.model.exemplar_sampling",

@@ -34,7 +34,7 @@ METHODS = ("GET", "HEAD")
 GZIP_LEVEL = 1
 GZIP_WINDOW = 31
 
-_REASONS = {
+REASONS = {
     "delta": "metrics with delta temporality cannot be scraped",
     "native_histogram": "exponential histograms are shown to scrapers that ask for protobuf only",
     "invalid_name": "metrics whose name has no Prometheus form are left out",
@@ -147,7 +147,7 @@ class Exposition:
         if not series:
             return
         self._telemetry.count("merged_series" if reason == "merged" else "dropped_series", series, reason=reason)
-        self._telemetry.logger.limited(reason, _REASONS[reason], metric=metric, series=series)
+        self._telemetry.logger.limited(reason, REASONS[reason], metric=metric, series=series)
 
 
 def _newest(batches: Iterable[MetricSnapshot]) -> int:

@@ -74,9 +74,11 @@ class PushExporter(Exporter):
         queue.put(batch.to_otlp(), len(batch))
 
     def drain(self, timeout_s: float) -> None:
-        """Send what waits. The queues of an exporter share the destination, so they take turns."""
+        """Send what waits, in all queues at the same time."""
         clock = self._settings.clock
         end = clock.monotonic_nano() + round(timeout_s * 1e9)
+        for queue in self._queues.values():
+            queue.close(timeout_s)
         for queue in self._queues.values():
             queue.drain(max(0, end - clock.monotonic_nano()) / 1e9)
 

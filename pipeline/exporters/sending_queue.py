@@ -17,8 +17,8 @@ from __future__ import annotations
 import logging
 import random
 import threading
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from pipeline.errors import PermanentError, RetryableError
@@ -61,6 +61,7 @@ class Shipping:
         join: Makes one request of several.
         split: Cuts a request into parts of at most so many items.
         convert: Encodes a request anew after ``Fate.CONVERT``.
+        labels: Of the queue's own metrics, where an exporter has several queues for a signal.
     """
 
     signal: str
@@ -69,6 +70,7 @@ class Shipping:
     join: Callable[[Sequence[bytes]], bytes] = b"".join
     split: Callable[[bytes, int], list[tuple[bytes, int]]] | None = None
     convert: Callable[[bytes], bytes] | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
 
 
 class SendingQueue:
@@ -120,7 +122,7 @@ class SendingQueue:
         for request in self._store:
             self._used += self._room_of(request)
             self._waiting_size += self._batch_size(request)
-        label = {"data_type": shipping.signal}
+        label = {"data_type": shipping.signal, **shipping.labels}
         telemetry.gauge("otelcol_exporter_queue_size", lambda: self._used, unit=f"{{{config.sizer}}}", **label)
         capacity = config.queue_size
         telemetry.gauge("otelcol_exporter_queue_capacity", lambda: capacity, unit=f"{{{config.sizer}}}", **label)
@@ -163,18 +165,23 @@ class SendingQueue:
 
     # Out
 
-    def drain(self, timeout_s: float) -> int:
-        """Send what waits, within the time; what is left then is counted and given up.
-
-        Returns:
-            Items that were not sent.
-        """
+    def close(self, timeout_s: float) -> None:
+        """Take nothing more, and come to an end within the time."""
         with self._changed:
             if not self._closing:
                 self._closing = True
                 self._deadline_nano = self._clock.monotonic_nano() + round(timeout_s * 1e9)
                 self._work.notify_all()
                 self._changed.notify_all()
+
+    def drain(self, timeout_s: float) -> int:
+        """Send what waits, within the time; what is left then is counted and given up.
+
+        Returns:
+            Items that were not sent.
+        """
+        self.close(timeout_s)
+        with self._changed:
             while self._store or self._under_way:
                 left_s = self._left_s()
                 if left_s <= 0:

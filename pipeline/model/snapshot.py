@@ -250,12 +250,18 @@ class Point(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class MetricSnapshot:
-    """Metrics of one component at one time."""
+    """Metrics of one component at one time.
+
+    Attributes:
+        source: Whose complete state this is: a series of the last snapshot of the same source that is not in this one
+            has ended. Empty where the snapshot is not complete.
+    """
 
     resources: tuple[Resource, ...]
     scope: Scope
     metrics: tuple[Metric, ...]
     time_unix_nano: int
+    source: str = ""
 
     def __len__(self) -> int:
         """Data points."""

@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -197,6 +198,8 @@ class Engine:
                 processed = [(pipeline, _processed(pipeline, batch)) for pipeline in pushed]
             for pipeline, left in processed:
                 if left is not None and pipeline.consume is not None:
+                    if not source.processor.pushes_deltas:
+                        left = replace(left, source="/".join((pipeline.id, *source.key)))
                     # The edges have counted and logged a failure; the next flush brings newer values of each series.
                     with contextlib.suppress(RetryableError, PermanentError):
                         pipeline.consume(left)

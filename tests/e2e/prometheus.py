@@ -43,9 +43,11 @@ class Prometheus:
         folder: For its data and its configuration.
         targets: Address of a /metrics page by name of the scrape job.
         features: ``--enable-feature``.
+        receives: Take remote write, at ``write_url``.
     """
 
-    def __init__(self, folder: Path, targets: Mapping[str, str], *features: str) -> None:
+    def __init__(self, folder: Path, targets: Mapping[str, str], *features: str, receives: bool = False) -> None:
+        self._receives = receives
         self._folder = folder
         self._targets = targets
         self._features = features
@@ -64,6 +66,8 @@ class Prometheus:
             f"--enable-feature={','.join(('exemplar-storage', *self._features))}",
             "--query.lookback-delta=10m",
         ]
+        if self._receives:
+            command.append("--web.enable-remote-write-receiver")
         with (self._folder / "log").open("wb") as log:
             self._child = subprocess.Popen(command, stdout=log, stderr=log)
         eventually(self._is_ready)
@@ -76,6 +80,11 @@ class Prometheus:
         if self._child is not None:
             self._child.kill()
             self._child.wait()
+
+    @property
+    def write_url(self) -> str:
+        """Where it takes remote write."""
+        return f"{self._url}/api/v1/write"
 
     @property
     def log(self) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -133,9 +134,30 @@ COUNTED = Entry("count")
 """A repeated child that is not decoded but counts against the limit on children."""
 
 
-HEADROOM = 1.15
 TYPICAL_ROW_BYTES = 300.0
-"""First guess of the bytes per row of a table, from which the room follows; corrected by what comes."""
+"""First guess of the bytes per row of a table, from which the room follows; halved where there were more rows."""
+LEAST_ROW_BYTES = 50.0
+"""No useful span is shorter. Requests made of shorter ones take several walks, and do not spoil the guess for
+others."""
+
+
+class Room(NamedTuple):
+    """Room for the rows of a request: what one walk after the other can use.
+
+    Attributes:
+        least_size, most_size: Bytes of the requests that it is meant for.
+        rows: Rows that fit into each table.
+        tables: Per table its first word, ``rows``, and 0, as ``wire.run`` takes them.
+        words: Words of all tables.
+        first: Per table its first word.
+    """
+
+    least_size: int
+    most_size: int
+    rows: int
+    tables: array[int]
+    words: int
+    first: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -189,7 +211,8 @@ class Projection:
         self.widths = tuple(self._width[level] for level in sorted(self._width))
         self.program = self._compile()
         # Threads may overwrite each other's guesses: any value is only a guess.
-        self._row_bytes = [TYPICAL_ROW_BYTES] * len(self.widths)
+        self._row_bytes = TYPICAL_ROW_BYTES
+        self._room = self._room_for(0)
 
     def field(self, column: str) -> Field | None:
         """Where ``column`` stands, or None where it was not asked for."""
@@ -203,34 +226,35 @@ class Projection:
         """
         limits = self.limits
         size = len(payload)
-        rooms = [min(int(size / one) + 8, limits.max_items) for one in self._row_bytes]
+        room = self._room
+        if not room.least_size <= size <= room.most_size:
+            room = self._room = self._room_for(size)
+        rows = room.rows
         while True:
-            tables = array("q")
-            words = 0
-            for room, width in zip(rooms, self.widths, strict=True):
-                tables.extend((words, room, 0))
-                words += room * width
-            out = np.empty(words, np.uint64)
+            tables = room.tables[:]
+            words = np.empty(room.words, np.uint64)
             code, offset, defects = wire.run(
-                self.program, payload, out, tables, limits.max_items, limits.max_children, limits.max_depth
+                self.program, payload, words, tables, limits.max_items, limits.max_children, limits.max_depth
             )
             if code != wire.GROW:
                 break
-            rooms = [min(room * 4, limits.max_items) for room in rooms]
+            rows = min(rows * 4, limits.max_items)
+            room = self._room_for(size, rows)
+            self._row_bytes = max(self._row_bytes / 2, LEAST_ROW_BYTES)
+            self._room = self._room_for(size)
         if code in wire.EXCEEDED:
             raise PayloadTooLarge(wire.REASONS[code])
         if code:
             raise MalformedPayload(wire.REASONS[code], offset)
-        counts = tuple(tables[2::3])
-        self._learn(size, counts)
-        return Records(payload, out, tuple(tables[::3]), self.widths, counts), defects
+        return Records(payload, words, room.first, self.widths, tuple(tables[2::3])), defects
 
-    def _learn(self, size: int, counts: tuple[int, ...]) -> None:
-        """Towards few bytes per row at once, towards many slowly: a second walk costs more than some unused room."""
-        guesses = self._row_bytes
-        for level, count in enumerate(counts):
-            if count:
-                guesses[level] = min(guesses[level] * 1.02, size / count / HEADROOM)
+    def _room_for(self, size: int, rows: int = 0) -> Room:
+        """Room for requests of about this size. Memory that no row is written to is not touched: plenty costs
+        little.""" rows = rows or min(int(2 * size / self._row_bytes) + 8, self.limits.max_items) tables = array("q")
+        words = 0 for width in self.widths:
+            tables.extend((words, rows, 0))
+            words += rows * width
+        return Room(size // 4, 2 * size, rows, tables, words, tuple(tables[::3]))
 
     def _find_levels(self) -> tuple[dict[str, Level], dict[Level, Level]]:
         """The table that each message's fields are written to (its own for rows, its parent's for singular messages),

@@ -575,6 +575,27 @@ def read_values(walk: Walk, p: cython.Py_ssize_t, e: cython.Py_ssize_t, cell: cy
 
 
 @cython.cfunc
+@cython.inline
+@cython.nogil
+@cython.exceptval(check=False)
+def plainly_unwanted(
+    program: Program, walk: Walk, message: cython.int, p: cython.Py_ssize_t, length: cython.Py_ssize_t
+) -> cython.bint:
+    """Whether a KeyValue of the usual form is too short to be nested too deeply and has a key of a length that nobody
+    wants. That is most attributes, for which a call would cost more than the look.
+    """
+    b: cython.p_uchar = walk.payload
+    key_length: cython.Py_ssize_t
+    bit: cython.ulonglong = 1
+    if length < 4 or length > 62 or length > 2 * walk.max_depth or b[p] != 0x0A:
+        return False
+    key_length = b[p + 1]
+    if key_length > length - 4 or b[p + 2 + key_length] != 0x12 or b[p + 3 + key_length] != length - key_length - 4:
+        return False
+    return ((program.key_lengths[message] >> key_length) & bit) == 0
+
+
+@cython.cfunc
 @cython.nogil
 @cython.exceptval(check=False)
 def new_row(program: Program, walk: Walk, level: cython.int, parent: cython.Py_ssize_t) -> cython.Py_ssize_t:
@@ -789,9 +810,10 @@ def walk_message(
                 walk.children += 1
                 if walk.children > walk.max_children:
                     return fail(walk, TOO_MANY_CHILDREN, begin)
-                why = read_attribute(program, walk, message, p, p + length, row)
-                if why != OK:
-                    return fail(walk, why, begin)
+                if not plainly_unwanted(program, walk, message, p, length):
+                    why = read_attribute(program, walk, message, p, p + length, row)
+                    if why != OK:
+                        return fail(walk, why, begin)
                 if argument:
                     extend(walk, row + argument, begin, p + length)
             elif op == OP_ID8:

@@ -249,9 +249,11 @@ class Projection:
         return Records(payload, words, room.first, self.widths, tuple(tables[2::3])), defects
 
     def _room_for(self, size: int, rows: int = 0) -> Room:
-        """Room for requests of about this size. Memory that no row is written to is not touched: plenty costs
-        little.""" rows = rows or min(int(2 * size / self._row_bytes) + 8, self.limits.max_items) tables = array("q")
-        words = 0 for width in self.widths:
+        """Room for requests of about this size. Memory that no row is written to is not touched."""
+        rows = rows or min(int(2 * size / self._row_bytes) + 8, self.limits.max_items)
+        tables = array("q")
+        words = 0
+        for width in self.widths:
             tables.extend((words, rows, 0))
             words += rows * width
         return Room(size // 4, 2 * size, rows, tables, words, tuple(tables[::3]))

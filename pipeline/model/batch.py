@@ -18,7 +18,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans
 from pipeline.model import dictionary
 from pipeline.model.additions import Addition, encode_cell
 from pipeline.model.attribute_text import cell_text
-from pipeline.model.column import Bools, Column, Floats, Int32s, first_present, merge_equal
+from pipeline.model.column import Bools, Column, Floats, Int32s, Int64s, first_present, merge_equal
 from pipeline.model.columns import ENUM_NAMES, is_column
 from pipeline.model.labels import Groups, Label, label
 from pipeline.model.lists import Lists, read_lists
@@ -300,20 +300,20 @@ class Batch:
         records = self.records
         n = len(rows)
         if n == 0:
-            return Column(np.empty(0, np.int32), [], records, np.empty((2, 0), np.uint64))
+            return Column(np.empty(0, np.int32), [], lambda: np.empty((2, 0), np.uint64))
         typed = field.kind == Kind.ATTRIBUTE
         width = records.width[field.level]
         first = records.first[field.level] + field.word
         codes, examples = np.empty((2, n), np.int32)
         slots = np.zeros(1 << (2 * n - 1).bit_length(), np.int32)
         distinct = dictionary.encode(records.payload, records.words, first, width, rows, typed, slots, codes, examples)
-        where = (first + examples[:distinct].astype(np.int64) * width).tolist()
+        where = first + examples[:distinct].astype(np.int64) * width
+        words = records.words[where].tolist()
         if not typed:
-            return Column(codes, [records.slice(int(records.words[at])).decode(errors="replace") for at in where])
-        values = [cell_text(records, int(records.words[at]), int(records.words[at + 1])) for at in where]
-        at = first + rows.astype(np.int64) * width
-        cells = np.stack((records.words[at], records.words[at + 1]))
-        return Column(*merge_equal(codes, values), records, cells)
+            return Column(codes, [records.slice(word).decode(errors="replace") for word in words])
+        cells = zip(words, records.words[where + 1].tolist(), strict=True)
+        values = [cell_text(records, kind, word) for kind, word in cells]
+        return Column(*merge_equal(codes, values), lambda: _cells(records, first + rows.astype(np.int64) * width))
 
     def _whole(self, field: Field, rows: Int32s) -> Column:
         """Messages kept whole, few of them: their bytes are the values."""
@@ -360,3 +360,8 @@ class Batch:
         others = tuple(other for other in self.added if other.field != field)
         addition = Addition(field, name.removeprefix(self.prefix), written, replaced)
         return type(self)(changed, self.projection, self.rows, (*others, addition))
+
+
+def _cells(records: Records, where: Int64s) -> Words:
+    """uint64[2, n]: type and value of the attribute cells whose first words are at ``where``."""
+    return np.stack((records.words[where], records.words[where + 1]))

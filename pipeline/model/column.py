@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.model.records import Records, ValueType, Words
+from pipeline.model.records import ValueType, Words
 
 Int32s = npt.NDArray[np.int32]
 Int64s = npt.NDArray[np.int64]
@@ -24,20 +24,18 @@ class Column:
         values: The distinct values in their string form. Without duplicates.
     """
 
-    __slots__ = ("_cells", "_records", "codes", "values")
+    __slots__ = ("_cells", "codes", "values")
 
-    def __init__(
-        self, codes: Int32s, values: Sequence[str], records: Records | None = None, cells: Words | None = None
-    ) -> None:
+    def __init__(self, codes: Int32s, values: Sequence[str], cells: Callable[[], Words] | None = None) -> None:
+        """``cells`` gives uint64[2, n], type and value of attributes, when somebody asks for numbers."""
         self.codes = codes
         self.values = values
-        self._records = records
         self._cells = cells
 
     def take(self, rows: Int32s) -> Column:
         """The cells at ``rows``, int32[m]: a column of m cells with the same values."""
-        cells = None if self._cells is None else self._cells[:, rows]
-        return Column(self.codes[rows], self.values, self._records, cells)
+        cells = self._cells
+        return Column(self.codes[rows], self.values, None if cells is None else lambda: cells()[:, rows])
 
     def __len__(self) -> int:
         return len(self.codes)
@@ -61,8 +59,8 @@ class Column:
 
     def test(self, predicate: Any) -> Bools:
         """bool[n]: ``predicate(value)`` of each cell, called once per distinct value; False where absent."""
-        hits = np.fromiter((bool(predicate(value)) for value in self.values), bool, len(self.values))
-        return np.append(hits, False)[self.codes]  # code -1 takes the last
+        hits = [bool(predicate(value)) for value in self.values]
+        return np.array([*hits, False])[self.codes]  # code -1 takes the last
 
     def present(self) -> Bools:
         """bool[n]: cells that have a value."""
@@ -97,7 +95,8 @@ class Column:
     def _typed(self) -> tuple[Words, Words]:
         if self._cells is None:
             raise TypeError("only attribute columns have types")
-        return self._cells[0], self._cells[1]
+        kinds, words = self._cells()
+        return kinds, words
 
 
 def merge_equal(codes: Int32s, values: list[str]) -> tuple[Int32s, list[str]]:

@@ -60,7 +60,7 @@ class Server:
 
     def cpu_seconds(self) -> float:
         """Time on a CPU of all its threads, ended ones too: the clock that clock_getcpuclockid(3) gives."""
-        return time.clock_gettime(~self.process.pid << 3 | CPUCLOCK_SCHED)
+        return cpu_seconds_of(self.process.pid)
 
     def memory_bytes(self) -> int:
         """Resident memory now."""
@@ -69,6 +69,11 @@ class Server:
     def peak_memory_bytes(self) -> int:
         """The most that was ever resident."""
         return resident_bytes(str(self.process.pid), "VmHWM")
+
+
+def cpu_seconds_of(pid: int) -> float:
+    """Time on a CPU of all threads of a process, ended ones too."""
+    return time.clock_gettime(~pid << 3 | CPUCLOCK_SCHED)
 
 
 def resident_bytes(process: str, field: str = "VmRSS") -> int:

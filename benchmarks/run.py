@@ -29,8 +29,10 @@ GROUPS = {
     "processors": "benchmarks.micro.processors",
     "custom processor": "benchmarks.micro.custom_processor",
     "exposition": "benchmarks.micro.exposition",
+    "remote write": "benchmarks.micro.remote_write",
     "series memory": "benchmarks.micro.series_memory",
     "transport": "benchmarks.cases.transport",
+    "pass-through": "benchmarks.cases.pass_through",
     "scrape": "benchmarks.cases.scrape",
     "resident memory": "benchmarks.cases.resident_memory",
 }

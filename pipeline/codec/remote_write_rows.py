@@ -6,7 +6,7 @@ already what ``prometheus.TimeSeries.labels`` wants, but in two sorted runs (con
 is sorted as a whole, and the labels ``__name__`` and ``le`` come in at their places::
 
     1.0   0A len | labels … 0A len (__name__, name) … 0A len (le, bound) … | 12 len (09 value, 10 timestamp) | more
-    2.0   2A len | 0A len (refs into the symbols)                          | 12 len (09 value, 10 timestamp, 18 start) | more
+    2.0   2A len | 0A len (refs into the symbols) | 12 len (09 value, 10 timestamp, 18 start) | more
 
 One row of a metric gives several series (buckets, sum, count), which stay together. ``more`` are fields that Python has
 prepared: exemplars, native histograms, metadata. Rows are written into a buffer of fixed size; whoever calls sends what
@@ -34,6 +34,9 @@ else:
 # A varint of a length, thrice; a sample with its start.
 SERIES_BYTES = cython.declare(cython.int, 72)
 LABEL_WORDS = cython.declare(cython.int, 6)
+
+SYMBOL_BYTES = 32
+"""A table of so many bytes has room for one symbol for each of these: real ones are about as long."""
 
 
 @cython.cfunc
@@ -148,7 +151,7 @@ class Symbols:
     seed: cython.ulonglong
 
     def __init__(self, room_bytes, seed=0):
-        most = max(room_bytes // 8, 64)
+        most = max(room_bytes // SYMBOL_BYTES, 64)
         slots = 1 << (2 * most - 1).bit_length()
         self._keep = keep = (
             np.empty(room_bytes + 16, dtype=np.uint8),
@@ -177,6 +180,18 @@ class Symbols:
     def encoded(self):
         """The fields ``symbols`` of the request."""
         return self._keep[0][: self.used].tobytes()
+
+    @cython.cfunc
+    @cython.inline
+    @cython.nogil
+    @cython.exceptval(check=False)
+    def find(
+        self, hint: cython.longlong, b: cython.p_uchar, at: cython.Py_ssize_t, n: cython.Py_ssize_t
+    ) -> cython.Py_ssize_t:
+        """As ``index``; ``hint``: the number that it may have, because the row before had it there."""
+        if 0 <= hint < self.count and self.lengths[hint] == n and same_bytes(self.out, self.offsets[hint], b, at, n):
+            return hint
+        return self.index(b, at, n)
 
     @cython.cfunc
     @cython.nogil
@@ -232,6 +247,7 @@ class Block:
     more_at: cython.p_longlong
     shards: cython.p_int
     scratch: cython.p_longlong
+    hints: cython.p_longlong
     words: cython.p_uchar
     rows: cython.Py_ssize_t
     k: cython.Py_ssize_t
@@ -244,9 +260,10 @@ class Block:
         self.has_values = len(values) > 0
         longest = int(np.diff(ends, prepend=0).max())
         scratch = np.zeros(LABEL_WORDS * (longest // 4 + 4), dtype=np.int64)
+        hints = np.zeros(2 * (longest // 4 + 4), dtype=np.int64)
         words = np.frombuffer(b"__name__le", dtype=np.uint8)
         arrays = (labels, ends, names, name_at, bounds, bound_at, values, times, starts, more, more_at, shards)
-        self._keep = keep = [*(_filled(array) for array in arrays), scratch, words]
+        self._keep = keep = [*(_filled(array) for array in arrays), scratch, words, hints]
         self.labels = bytes_at(keep[0])
         self.ends = longs_at(keep[1])
         self.names = bytes_at(keep[2])
@@ -260,6 +277,7 @@ class Block:
         self.more_at = longs_at(keep[10])
         self.shards = ints_at(keep[11])
         self.scratch = longs_at(scratch)
+        self.hints = longs_at(hints)
         self.words = bytes_at(words)
         self.fixed = len(names) + len(bounds) + self.k * (SERIES_BYTES + 48)
 
@@ -550,8 +568,10 @@ class Block:
         body: cython.Py_ssize_t
         q: cython.Py_ssize_t
         for j in range(count):
-            s[6 * j] = symbols.index(self.labels, s[6 * j + 2], s[6 * j + 3])
-            s[6 * j + 1] = symbols.index(self.labels, s[6 * j + 4], s[6 * j + 5])
+            s[6 * j] = symbols.find(self.hints[2 * j], self.labels, s[6 * j + 2], s[6 * j + 3])
+            s[6 * j + 1] = symbols.find(self.hints[2 * j + 1], self.labels, s[6 * j + 4], s[6 * j + 5])
+            self.hints[2 * j] = s[6 * j]
+            self.hints[2 * j + 1] = s[6 * j + 1]
             if s[6 * j] < 0 or s[6 * j + 1] < 0:
                 return -1
         for i in range(self.k):

@@ -72,6 +72,7 @@ docs: $(DEVELOP) $(BUILT) ## check the pages (links, Python, YAML) and write the
 
 dashboards: $(DEVELOP) $(BUILT) ## write the Grafana dashboards and the bundled rules anew
 	$(BIN)/python -m dashboards.build
+	$(BIN)/weir rules generate --config deploy/config/slo.yaml --output deploy/prometheus/rules/weir.yaml
 
 clean: ## remove what was built, keep the environment
 	rm -rf build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis $(BUILT)

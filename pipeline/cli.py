@@ -143,6 +143,39 @@ def show(name: str) -> None:
         typer.echo(show_component(Registry(), name), nl=False)
 
 
+rules_app = typer.Typer(help="Prometheus rules over Weir's metrics.")
+app.add_typer(rules_app, name="rules")
+
+
+@rules_app.command("generate")
+def generate_rules(
+    context: typer.Context,
+    config: Config = None,
+    overrides: Set = None,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="A file instead of standard output.")] = None,
+    runbooks: Annotated[
+        str, typer.Option("--runbooks", metavar="URL", help="Where docs/runbooks is.")
+    ] = "docs/runbooks",
+    grafana: Annotated[str, typer.Option("--grafana", metavar="URL", help="Where Grafana is.")] = "",
+    job: Annotated[str, typer.Option("--job", help="Job that scrapes Weir's own metrics.")] = "weir",
+) -> None:
+    """Recording and alerting rules for services, for the objectives of ``slo``, and for Weir itself."""
+    uris, values = _sources(context, config, overrides)
+    from pipeline.promql.flavour import Flavour
+    from pipeline.rules.document import flavour_of, objectives_of, rule_file
+    from pipeline.rules.rule import Links
+
+    flavour, objectives = Flavour(), []
+    if uris or values:
+        checked = _checked(uris, values)
+        flavour, objectives = flavour_of(checked), objectives_of(checked)
+    text = rule_file(flavour, objectives, Links(runbooks.rstrip("/"), grafana.rstrip("/")), job)
+    if output is None:
+        typer.echo(text, nl=False)
+    else:
+        output.write_text(text)
+
+
 dashboards_app = typer.Typer(help="Grafana dashboards over Weir's metrics.")
 app.add_typer(dashboards_app, name="dashboards")
 

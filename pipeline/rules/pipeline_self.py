@@ -1,0 +1,115 @@
+"""Alerts about Weir itself: ratios with a duration, never a bare ``rate(refused) > 0``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pipeline.promql.own import GAUGE, HISTOGRAM, exposed, own
+from pipeline.rules.rule import NONE, PAGE, TICKET, Alert, Links, Rule
+
+INSTANCE = "{{ $labels.instance }}"
+REFUSED_FROM, FAILED_FROM, EXPORT_FAILED_FROM, BUSY_FROM, FULL_FROM = 0.01, 0.01, 0.05, 0.9, 0.9
+QUEUE_FULL_FROM = 0.8
+
+
+def alerts(links: Links, job: str) -> Iterator[Rule]:
+    """All of them. ``job``: of the scrapes of Weir's own metrics."""
+    page = links.dashboard("self", instance=INSTANCE)
+    accepted, refused, failed = (
+        _rate(own(f"otelcol_receiver_{fate}_spans")) for fate in ("accepted", "refused", "failed")
+    )
+    yield Alert(
+        "PipelineDown",
+        f'up{{job="{job}"}} == 0 or absent(up{{job="{job}"}})',
+        PAGE,
+        "Weir cannot be reached",
+        f"Prometheus gets no own metrics of job {job} {INSTANCE}.",
+        page,
+        for_="2m",
+    )
+    yield Alert(
+        "PipelineRefusingData",
+        f"({refused} + {failed}) / ({accepted} + {refused} + {failed} > 0) > {REFUSED_FROM}",
+        PAGE,
+        f"Weir {INSTANCE} turns spans away",
+        "{{ $value | humanizePercentage }} of the spans were refused or failed.",
+        page,
+        for_="5m",
+    )
+    incoming = own("otelcol_connector_incoming_items")
+    unhappy = own("otelcol_connector_consumed_items")
+    not_consumed = _rate(unhappy, "connector", select='outcome!="success"')
+    yield Alert(
+        "PipelineDroppingData",
+        f"{not_consumed} / ({_rate(incoming, 'connector')} > 0) > {FAILED_FROM}",
+        TICKET,
+        f"{{{{ $labels.connector }}}} of {INSTANCE} fails",
+        "{{ $value | humanizePercentage }} of the items given to it are missing in its metrics.",
+        page,
+        for_="5m",
+    )
+    yield Alert(
+        "PipelineExportFailing",
+        " or ".join(_export_failing(items) for items in ("spans", "metric_points")),
+        TICKET,
+        f"{{{{ $labels.exporter }}}} of {INSTANCE} cannot send",
+        "{{ $value | humanizePercentage }} of what it was given could not be sent.",
+        page,
+        for_="10m",
+    )
+    size, capacity = exposed("otelcol_exporter_queue_size", GAUGE), exposed("otelcol_exporter_queue_capacity", GAUGE)
+    yield Alert(
+        "PipelineQueueNearFull",
+        f"{size} / {capacity} > {QUEUE_FULL_FROM}",
+        TICKET,
+        f"The queue of {{{{ $labels.exporter }}}} of {INSTANCE} is nearly full",
+        "{{ $value | humanizePercentage }} of its places are taken; data is lost or refused when there are none.",
+        page,
+        for_="5m",
+    )
+    yield Alert(
+        "PipelineSeriesLimitHit",
+        f"{_rate(own('otelcol_connector_overflowed_items'), 'connector', 'reason')} > 0",
+        TICKET,
+        f"{{{{ $labels.connector }}}} of {INSTANCE} is at its limit of series",
+        "{{ $value | humanize }} measurements/s go to the overflow series: {{ $labels.reason }}. Totals stay exact.",
+        page,
+        for_="10m",
+    )
+    kept, allowed = own("otelcol_connector_series", GAUGE), own("otelcol_connector_series_limit", GAUGE)
+    yield Alert(
+        "PipelineSeriesNearLimit",
+        f"{kept} / {allowed} > {FULL_FROM}",
+        TICKET,
+        f"{{{{ $labels.connector }}}} of {INSTANCE} is near its limit of series",
+        "{{ $value | humanizePercentage }} of the series allowed are in use.",
+        page,
+        for_="15m",
+    )
+    seconds = own("otelcol_connector_internal_duration", HISTOGRAM, "s")
+    yield Alert(
+        "PipelineSaturated",
+        f"{_rate(f'{seconds}_sum')} > {BUSY_FROM}",
+        TICKET,
+        f"Weir {INSTANCE} is as busy as one lock allows",
+        "Its connectors work {{ $value | humanizePercentage }} of the time; senders will wait.",
+        page,
+        for_="10m",
+    )
+    yield Alert(
+        "Watchdog",
+        "vector(1)",
+        NONE,
+        "Alerting works",
+        "Always firing. Whoever watches it alerts when it stops.",
+        links.dashboard("fleet"),
+    )
+
+
+def _rate(metric: str, *more: str, select: str = "") -> str:
+    return f"sum by ({', '.join(('instance', *more))}) (rate({metric}{f'{{{select}}}' if select else ''}[5m]))"
+
+
+def _export_failing(items: str) -> str:
+    sent, failed = (_rate(own(f"otelcol_exporter_{fate}_{items}"), "exporter") for fate in ("sent", "send_failed"))
+    return f"({failed} / ({sent} + {failed} > 0) > {EXPORT_FAILED_FROM})"

@@ -42,6 +42,7 @@ def save(
         "operations": [inputs.operations.labels_of(row) for row in operations.tolist()],
         "edges": [[*edge, tick] for edge, tick in inputs.edges.items()],
         "roots_seen": inputs.roots_seen,
+        "silence": inputs.silence,
         "open_tick": store.open_tick,
         "thinning": store.thinning,
         "incidents": incidents.state(),
@@ -87,6 +88,7 @@ def load(
         open_tick, thinning = int(header["open_tick"]), int(header["thinning"])
         edges = {(str(caller), str(callee)): int(tick) for caller, callee, tick in header["edges"]}
         roots_seen = float(header["roots_seen"])
+        silence = {str(name): int(ticks) for name, ticks in header["silence"].items()}
         rows = _operations(inputs, header["operations"])
         numbers = rows.astype(np.uint64)
         pending, waiting = (_renumbered(given[name], numbers) for name in ("pending", "waiting"))
@@ -103,7 +105,7 @@ def load(
     evidence.resize(inputs.bank.capacity)
     evidence.total[series] = given["evidence"]
     incidents.load(kept.state())
-    inputs.edges, inputs.roots_seen = edges, roots_seen
+    inputs.edges, inputs.roots_seen, inputs.silence = edges, roots_seen, silence
     for counts, saved in zip(_counts(inputs), given["calls"], strict=True):
         counts[rows] = saved
     store.load(pending, waiting, open_tick, thinning)

@@ -41,7 +41,7 @@ class Config(ComponentConfig):
         "drop", description="spans of a closed tick: dropped and counted, or taken into the oldest open tick"
     )
     threshold: Annotated[float, Field(gt=0)] = Field(
-        14.0, description="evidence from which a service is in alarm; lower finds more and errs more"
+        20.0, description="evidence from which a service is in alarm; lower finds more and errs more"
     )
     differs_by: Columns = Field(
         DIFFERS_BY, description="columns whose values are compared between bad and usual spans of an incident"
@@ -61,6 +61,12 @@ class Config(ComponentConfig):
     )
     detector: str = Field("robust", description="detector of every series: a name of the group `weir.detectors`")
     detector_parameters: dict[str, Any] = Field({}, description="its parameters")
+    metrics: tuple[str, ...] = Field(
+        (), description="metrics to watch when it stands in a metrics pipeline; `*` stands for any characters"
+    )
+    metric_threshold: Annotated[float, Field(gt=0)] = Field(
+        3.6, description="surprise from which a watched metric is anomalous: 3 happens once in a thousand points"
+    )
     close_ticks: Annotated[int, Field(ge=1)] = Field(
         6, description="ticks without alarm after which an incident is over"
     )

@@ -31,7 +31,7 @@ class Evidence:
         total: float64[capacity].
     """
 
-    def __init__(self, slack: float = 1.2, decay: float = 0.6, strongest: int = 5) -> None:
+    def __init__(self, slack: float = 1.2, decay: float = 0.4, strongest: int = 5) -> None:
         self.slack = slack
         self.decay = decay
         self.strongest = strongest

@@ -5,13 +5,12 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.api import Label, Meter
+from pipeline.api import Label, Settings
 from pipeline.model.limits import Limits
-from pipeline.telemetry import ComponentTelemetry
 from processors.anomaly import names
 from processors.anomaly.detector import Floats, Matrix
 from processors.anomaly.incidents import Change, Incident
-from processors.anomaly.series_bank import DURATION, ERRORS, GAP, RATE, SeriesBank
+from processors.anomaly.series_bank import DURATION, ERRORS, GAP, METRIC, RATE, SeriesBank
 from processors.anomaly.tick_inputs import ERROR_SCALE
 
 SERIES_LABELS = tuple(Label(name, ()) for name in (*names.ANOMALY_LABELS, "span_kind", "peer_service"))
@@ -34,8 +33,9 @@ class Outputs:
         active_from: Evidence from which one series is shown as active.
     """
 
-    def __init__(self, meter: Meter, telemetry: ComponentTelemetry, max_series: int, active_from: float) -> None:
-        self._telemetry = telemetry
+    def __init__(self, settings: Settings, max_series: int, active_from: float) -> None:
+        self._telemetry = settings.telemetry
+        meter = settings.meter
         self._active_from = active_from
         self._max_series = max_series
         self.table = meter.table(SERIES_LABELS, limits=Limits(max_series=max(max_series, 1)))
@@ -82,6 +82,39 @@ class Outputs:
             known = np.isfinite(values[rows])
             chosen = [signal for signal, is_known in zip(signals, known.tolist(), strict=True) if is_known]
             gauge.set(exported[known], natural(chosen, values[rows][known]))
+
+    def show_metrics(
+        self,
+        bank: SeriesBank,
+        matrix: Matrix,
+        surprise: Floats,
+        band: tuple[Floats, Floats],
+        strange: npt.NDArray[np.int64],
+    ) -> None:
+        """Set the gauges of watched metrics, and log the strange ones."""
+        active = np.isin(np.arange(len(matrix)), strange)
+        for row in np.flatnonzero(matrix.present).tolist():
+            series = bank.names(row)
+            labels = (series.service or None, series.operation, METRIC, series.kind or None, None)
+            target = np.array([self.table.ensure_row(labels)], np.int32)
+            if target[0] < 0:
+                continue
+            self.score.set(target, abs(surprise[row]))
+            self.active.set(target, float(active[row]))
+            self.observed.set(target, matrix.mean[row])
+            if np.isfinite(band[0][row]) and np.isfinite(band[1][row]):
+                self.lower.set(target, band[0][row])
+                self.upper.set(target, band[1][row])
+        for row in strange.tolist():
+            series = bank.names(row)
+            self._telemetry.logger.limited(
+                f"strange {series.operation}",
+                f"{series.operation} is not what it usually is.",
+                service=series.service,
+                labels=series.kind,
+                observed=float(matrix.mean[row]),
+                surprise=float(surprise[row]),
+            )
 
     def show_change(self, change: Change, first_evidence: float) -> None:
         """Set the gauges of an incident, and log what happened."""

@@ -9,19 +9,20 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from pipeline.api import Processor, Settings, SpanBatch
+from pipeline.api import MetricSnapshot, Processor, Settings, SpanBatch
 from processors.anomaly import checkpoint
 from processors.anomaly.config import Config as AnomalyConfig
 from processors.anomaly.detector import Floats, Matrix, make
 from processors.anomaly.evidence import Evidence
 from processors.anomaly.explanation import evidence_of
 from processors.anomaly.incidents import Change, Incidents
+from processors.anomaly.metric_watch import MetricWatch
 from processors.anomaly.outputs import Outputs
 from processors.anomaly.series_bank import SeriesBank
 from processors.anomaly.span_store import FATES, SPAN_COLUMNS, SpanStore
 from processors.anomaly.tick_inputs import OPERATION_COLUMNS, TickInputs
 
-FROZEN_FROM = 2.0
+FROZEN_FROM = 1.0
 """Evidence from which a series is learnt slowly: it may be ill."""
 ACTIVE_SHARE = 0.5
 """A series with this share of the threshold as evidence is shown as active."""
@@ -57,7 +58,7 @@ class Anomaly(Processor):
         self._clock = settings.clock
         self._telemetry = settings.telemetry
         self.bank = SeriesBank(config.max_series)
-        self._inputs = TickInputs(self.bank, settings.clock, config.max_operations)
+        self.inputs = TickInputs(self.bank, settings.clock, config.max_operations)
         self._store = SpanStore(
             self._window,
             config.max_spans,
@@ -66,13 +67,13 @@ class Anomaly(Processor):
             keep_late=config.late_spans == "current",
         )
         self._detector = make(config.detector, config.detector_parameters)
+        self.watch = MetricWatch(config.metrics, make("seasonal", {}), config.max_series)
+        self._metric_threshold = config.metric_threshold
         self.evidence = Evidence()
         self.incidents = Incidents(config.threshold, config.close_ticks, config.lasting_ticks)
         self.changes: list[Change] = []
         self._since: dict[str, float] = {}
-        self._outputs = Outputs(
-            settings.meter, settings.telemetry, config.max_exported_series, ACTIVE_SHARE * config.threshold
-        )
+        self._outputs = Outputs(settings, config.max_exported_series, ACTIVE_SHARE * config.threshold)
         self._reported: dict[str, int] = {}
 
     def start(self) -> None:
@@ -91,8 +92,16 @@ class Anomaly(Processor):
         self._close_ticks(now)
         if self._store.open_tick < 0:
             self._store.skip_to(max(0, (now - self._lateness) // self._window))
-        self._store.add(spans, self._inputs.operations_of(spans), now // self._window)
+        self._store.add(spans, self.inputs.operations_of(spans), now // self._window)
         return spans
+
+    def process_metrics(self, metrics: MetricSnapshot) -> MetricSnapshot:
+        """Look at the watched metrics and pass all on."""
+        judged = self.watch.judge(metrics) if self.watch.names else None
+        if judged is not None:
+            strange = self.watch.strange(judged, self._metric_threshold)
+            self._outputs.show_metrics(self.watch.bank, judged.matrix, judged.surprise, judged.band, strange)
+        return metrics
 
     def tick(self, now_unix_nano: int) -> None:
         """Close the ticks whose time is over."""
@@ -101,13 +110,13 @@ class Anomaly(Processor):
 
     def snapshot(self) -> bytes:
         """All that was learnt, and the spans of open ticks."""
-        return checkpoint.save(self._store, self._inputs, self._detector, self.evidence, self.incidents, self._since)
+        return checkpoint.save(self._store, self.inputs, self._detector, self.evidence, self.incidents, self._since)
 
     def restore(self, state: bytes) -> None:
         """Take up a snapshot; from one that is damaged or of another version nothing is taken, and that is counted."""
         try:
             self._since = checkpoint.load(
-                state, self._store, self._inputs, self._detector, self.evidence, self.incidents
+                state, self._store, self.inputs, self._detector, self.evidence, self.incidents
             )
         except ValueError as error:
             self._telemetry.count(COLD_STARTS, 1)
@@ -132,7 +141,7 @@ class Anomaly(Processor):
         if still_open < store.open_tick - MAX_GAP_TICKS:
             store.skip_to(still_open)  # the wall clock was set back: wait for it no longer
         if still_open > store.open_tick + MAX_GAP_TICKS and not len(store):
-            self._no_data(still_open)
+            self.no_data(still_open * self._window / 1e9)
             store.skip_to(still_open)
         while store.open_tick < still_open:
             self._close_tick()
@@ -140,36 +149,41 @@ class Anomaly(Processor):
     def _close_tick(self) -> None:
         tick = self._store.open_tick
         second = (tick + 1) * self._window / 1e9
-        joined = self._store.close(self._inputs.service_of)
+        joined = self._store.close(self.inputs.service_of)
         if joined is None:
-            self._no_data(tick)
+            self.no_data(second)
             return
-        matrix = self._inputs.measure(joined, tick, second)
-        self._judge(matrix, second)
+        matrix = self.inputs.measure(joined, tick, second)
+        self.judge(matrix, second)
         if tick % 360 == 0:
-            gone = self._inputs.expire(tick - self._idle_ticks)
+            gone = self.inputs.expire(tick - self._idle_ticks)
             if len(gone):
                 self._detector.clear(gone)
                 self.evidence.total[gone] = 0.0
 
-    def _judge(self, matrix: Matrix, second: float) -> None:
+    def judge(self, matrix: Matrix, second: float) -> None:
+        """Score a tick, see whether it makes incidents, and learn it."""
         if len(self.evidence.total) != len(matrix):
             self._detector.resize(len(matrix))
             self.evidence.resize(len(matrix))
+        ill = self.evidence.total > FROZEN_FROM  # before this tick: a burst of one tick belongs to a series' nature
         surprise = self._detector.score(matrix)
         self.evidence.add(surprise, matrix.present)
         band = self._detector.expected() or (np.full(len(matrix), np.nan),) * 2
         self._outputs.show_series(self.bank, matrix, self.evidence.total, band)
         self._correlate(matrix, band, second)
-        self._detector.learn(matrix, self.evidence.total > FROZEN_FROM)
+        self._detector.learn(matrix, ill)
 
     def _correlate(self, matrix: Matrix, band: tuple[Floats, Floats], second: float) -> None:
         scores = self.evidence.of_services(self.bank)
+        silent = [self.bank.service_numbers[name] for name in self.inputs.silent()]
+        scores[silent] = np.maximum(scores[silent], self._threshold)
         self._note_onsets(scores, second)
-        for change in self.incidents.update(self.bank.services, scores, self._inputs.edges, second):
+        for change in self.incidents.update(self.bank.services, scores, self.inputs.edges, second):
             incident = change.incident
             if change.what in ("opened", "updated"):
-                incident.evidence = evidence_of(incident.root, self.bank, self.evidence, matrix, band)
+                quiet = [f"{name} has fallen silent" for name in self.inputs.silent() if name in incident.services]
+                incident.evidence = quiet + evidence_of(incident.root, self.bank, self.evidence, matrix, band)
             elif change.what == "lasting":
                 self._learn_anew(incident.services)
             self._publish(change)
@@ -188,8 +202,9 @@ class Anomaly(Processor):
         services = self.bank.services
         self._since = {services[number]: self._since.get(services[number], second) for number in suspects}
 
-    def _no_data(self, tick: int) -> None:
-        for change in self.incidents.no_data((tick + 1) * self._window / 1e9):
+    def no_data(self, second: float) -> None:
+        """A tick without any telemetry: missing, not zero."""
+        for change in self.incidents.no_data(second):
             self._publish(change)
 
     def _publish(self, change: Change) -> None:

@@ -23,7 +23,7 @@ MIN_RATE = 0.002
 """Lowest rate of excesses that a series can claim: it has not been seen long enough for less."""
 MAX_Z = 12.0
 """Beyond it, z says nothing more: it would be the shape of the tail that speaks."""
-MAX_SURPRISE = 6.0
+MAX_SURPRISE = 8.0
 OUT_OF_BAND_Z = 4.0
 WINSOR = 3.0
 """Innovations count as this many standard errors at most."""
@@ -48,9 +48,9 @@ class RobustDetector(RowArrays):
         warm_up: int = 12,
         floor: float = 0.03,
         frozen_rate: float = 0.02,
-        tail_rate: float = 1 / 150,
-        tail_prior: float = 0.8,
-        tail_weight: float = 30.0,
+        tail_rate: float = 1 / 200,
+        tail_prior: float = 0.9,
+        tail_weight: float = 50.0,
     ) -> None:
         if memory < 1 or warm_up < 1 or floor <= 0 or not 0 <= frozen_rate <= 1:
             raise ValueError("memory and warm_up must be at least 1, floor above 0, frozen_rate between 0 and 1")

@@ -16,7 +16,8 @@ of a metrics pipeline."""
 
 CALLER_WEIGHT = 0.6
 """A slow wire speaks against the callee, and somewhat less against the caller (measured on the kit)."""
-RATE_WEIGHT = 0.5
+RATE_WEIGHT = 0.25
+"""Calls per trace move with what users do: they speak for a cause only beside others."""
 FALL = {DURATION: 0.5, GAP: 0.5}
 """What a fall counts beside a rise; 1 for other signals."""
 SERVICES_KEPT = 1024

@@ -50,6 +50,10 @@ ERROR_SCALE = 3.0
 FORGETTING = 0.999
 """Per tick, of the counts that say what is common."""
 IDLE_S = 3600.0
+SILENT_CALLS = 20.0
+"""A service that usually has as many calls in a tick can fall silent; others are quiet now and then."""
+SILENT_TICKS = 12
+"""So long without any call is silence: callers that fail for a minute are not taken for it."""
 
 
 class TickInputs:
@@ -71,6 +75,7 @@ class TickInputs:
         self.overflowed = 0
         self.roots_seen = 0.0
         self.edges: dict[tuple[str, str], int] = {}
+        self.silence: dict[str, int] = {}
         self._generations = (-1, -1, -1)
         self._named: list[tuple[str, str, str]] = []
         self.service_of = np.zeros(1, np.int32)
@@ -107,6 +112,7 @@ class TickInputs:
         mean, variance, count = np.zeros((3, self.bank.capacity))
         for rows, means, variances, counts in collected:
             mean[rows], variance[rows], count[rows] = means, variances, counts
+        self._note_silence(joined)
         self.bank.seen[count > 0] = tick
         return Matrix(mean, variance, count, self.bank.fall, second)
 
@@ -161,6 +167,23 @@ class TickInputs:
         rows = np.array([self._error_row(service, tick) for service in found.tolist()], np.int32)
         variance = ERROR_SCALE**2 * np.maximum(share * (1.0 - share), 0.01)
         return _placed(rows, ERROR_SCALE * failed / (calls + QUIET_CALLS), variance, calls)
+
+    def silent(self) -> list[str]:
+        """Services that have had no call for long, and used to have many."""
+        known = self.bank.service_numbers
+        return [name for name, ticks in self.silence.items() if ticks >= SILENT_TICKS and name in known]
+
+    def _note_silence(self, joined: Joined) -> None:
+        known = np.flatnonzero((self.calls_seen > 0) & (self.service_of >= 0))
+        size = len(self.bank.services)
+        usual = np.bincount(self.service_of[known], weights=self.calls_seen[known], minlength=size)
+        calls = np.bincount(self.service_of[joined.operations], minlength=size)
+        quiet = np.flatnonzero(
+            (calls == 0) & (usual * (joined.roots / max(self.roots_seen, 1.0)) >= SILENT_CALLS)
+        ).tolist()
+        services = self.bank.services
+        still = {name: ticks for name, ticks in self.silence.items() if joined.roots < 1}
+        self.silence = still | {services[number]: self.silence.get(services[number], 0) + 1 for number in quiet}
 
     # -- names and rows ----------------------------------------------------------------------------
 

@@ -1,0 +1,1 @@
+"""Detection measured on recorded streams with known faults: ``python -m benchmarks.detection.run --kit DIR``."""

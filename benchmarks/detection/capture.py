@@ -1,0 +1,112 @@
+"""What the detectors saw: a stream's matrices, kept to be judged again with other parameters.
+
+Replaying costs half a minute, judging again a second, so that many parameters can be compared. A tick is kept as the
+matrix, and as None where there was no telemetry.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from benchmarks.detection.kit import SpanStream
+from benchmarks.detection.replay import Event, play
+from processors.anomaly.detector import Matrix, make
+from processors.anomaly.evidence import Evidence
+from processors.anomaly.incidents import Change, Incidents
+from processors.anomaly.processor import FROZEN_FROM
+from processors.anomaly.series_bank import SeriesBank
+
+
+@dataclass
+class Captured:
+    """The ticks of one stream: (second, matrix), and the bank and edges at its end."""
+
+    stream: SpanStream
+    ticks: list[tuple[float, Matrix | None]] = field(default_factory=list)
+    bank: SeriesBank | None = None
+    edges: list[tuple[str, str]] = field(default_factory=list)
+
+
+def capture(stream: SpanStream, config: dict[str, Any]) -> Captured:
+    """Replay a stream and keep what its detectors saw."""
+    captured = Captured(stream)
+
+    def watch(processor: Any) -> None:
+        judge, no_data = processor.judge, processor.no_data
+
+        def judged(matrix: Matrix, second: float) -> None:
+            captured.ticks.append((second, matrix))
+            judge(matrix, second)
+
+        def nothing(second: float) -> None:
+            captured.ticks.append((second, None))
+            no_data(second)
+
+        processor.judge, processor.no_data = judged, nothing
+
+    processor = play(stream, config, watch, lambda _: None, lambda _: None)
+    captured.bank, captured.edges = processor.bank, list(processor.inputs.edges)
+    return captured
+
+
+def judge(
+    captured: Captured,
+    *,
+    threshold: float,
+    lateness: float = 2.0,
+    detector: dict[str, Any] | None = None,
+    evidence: dict[str, Any] | None = None,
+    incidents: dict[str, Any] | None = None,
+) -> list[Event]:
+    """The events that these parameters would have raised."""
+    bank = captured.bank
+    assert bank is not None
+    model = make("robust", detector or {})
+    model.resize(bank.capacity)
+    collected = Evidence(**(evidence or {}))
+    collected.resize(bank.capacity)
+    correlated = Incidents(threshold, **(incidents or {}))
+    events: list[Event] = []
+    for second, matrix in captured.ticks:
+        if matrix is None:
+            correlated.no_data(second)
+            continue
+        whole = widened(matrix, bank.capacity, bank.fall)
+        ill = collected.total > FROZEN_FROM
+        collected.add(model.score(whole), whole.present)
+        changes = correlated.update(bank.services, collected.of_services(bank), captured.edges, second)
+        for change in changes:
+            if change.what == "lasting":
+                forget(change, bank, model, collected)
+        model.learn(whole, ill)
+        events += opened(changes, second + lateness)
+    return events
+
+
+def forget(change: Change, bank: SeriesBank, model: Any, evidence: Evidence) -> None:
+    """What the processor does when an incident lasts."""
+    numbers = [bank.service_numbers[name] for name in change.incident.services]
+    theirs = np.isin(bank.owner, numbers) | np.isin(bank.other, numbers)
+    rows = np.flatnonzero(theirs & (evidence.total > FROZEN_FROM))
+    model.clear(rows)
+    evidence.total[rows] = 0.0
+
+
+def widened(matrix: Matrix, capacity: int, fall: Any) -> Matrix:
+    """A matrix of the time when fewer series were known."""
+    missing = capacity - len(matrix)
+    columns = [np.concatenate((column, np.zeros(missing))) for column in (matrix.mean, matrix.variance, matrix.count)]
+    return Matrix(*columns, fall, matrix.second)
+
+
+def opened(changes: Sequence[Change], second: float) -> list[Event]:
+    """The incidents that these changes open, as events."""
+    return [
+        {"ts": second, "score": change.incident.score, "ranking": change.incident.ranking}
+        for change in changes
+        if change.what == "opened"
+    ]

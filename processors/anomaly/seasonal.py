@@ -1,0 +1,194 @@
+"""SeasonalDetector: layer 2, series with a history: a slow level, a profile of the day, and learnt tails.
+
+    base    = slow level (+ profile of the time of day, where it has proved better than the level alone)
+    feature = |value - base|, and |smoothed value - base|: something sudden, something that stays
+
+Each feature is scaled by its own average and compared with a threshold that follows its 99th percentile; what passes it
+is judged by a generalised Pareto tail fitted to the excesses by moments (after SPOT, Siffer et al., KDD 2017). A
+surprise is passed on only where it exceeds all of the last ticks: one alarm for one event.
+
+Numpy over all series; 2.2 kB a series, most of it the profile.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from processors.anomaly.detector import Array, Bools, Floats, Matrix, RowArrays
+
+BINS = 96
+"""Of the profile: a quarter of an hour each, in UTC. A clock change shifts it by four bins, which it learns in days."""
+DAY_S = 86400.0
+RECENT = 60
+"""Ticks whose surprises a new one must exceed."""
+MIN_SHAPE, MAX_SHAPE = -0.1, 0.2
+"""Of the Pareto tail. Bounded, since a few excesses say little about it."""
+MAX_SURPRISE = 30.0
+WINSOR = 10.0
+"""Multiples of the usual deviation that a value counts as, at most."""
+TINY = 1e-12
+
+
+class SeasonalDetector(RowArrays):
+    """See the module.
+
+    Args:
+        memory: Ticks of the slow level.
+        smoothing: Ticks over which a deviation must stay to count as one that stays.
+        warm_up: Ticks with a value before a series is scored.
+        profile_memory: Days of the profile.
+        repeat: Pass on every surprise, not only the first of an event.
+    """
+
+    def __init__(
+        self,
+        memory: float = 330.0,
+        smoothing: float = 48.0,
+        warm_up: int = 150,
+        profile_memory: float = 10.0,
+        *,
+        repeat: bool = False,
+    ) -> None:
+        if memory < 1 or smoothing < 1 or warm_up < 1 or profile_memory < 1:
+            raise ValueError("memory, smoothing, warm_up and profile_memory must be at least 1")
+        two = np.zeros(2)
+        self.defaults = {
+            "ticks": 0.0,
+            "second": 0.0,
+            "level": 0.0,
+            "offset": 0.0,
+            "size": 0.0,
+            "profile": np.zeros(BINS),
+            "visits": np.zeros(BINS),
+            "profile_error": 0.0,
+            "level_error": 0.0,
+            "scale": two,
+            "threshold": two + 3.0,
+            "tail_rate": two + 0.02,
+            "excess": two + 1.0,
+            "excess2": two + 2.0,
+            "recent": np.zeros(RECENT),
+        }
+        super().__init__()
+        self.pace = 1.0 / memory
+        self.smoothing = 1.0 / smoothing
+        self.warm_up = warm_up
+        self.profile_pace = 1.0 / profile_memory
+        self.repeat = repeat
+        self._base = np.zeros(0)
+        self._sign = np.zeros(0)
+        self._features = np.zeros((0, 2))
+        self._scaled = np.zeros((0, 2))
+
+    def score(self, matrix: Matrix) -> Floats:
+        """As in ``Detector``."""
+        a = self.arrays
+        present = matrix.present
+        new = present & (a["ticks"] == 0)
+        a["level"][new] = matrix.mean[new]
+        value = np.where(present, matrix.mean, a["level"])
+        rows, bins = np.arange(len(value)), self._bin(matrix.second)
+        visited = a["visits"][rows, bins] >= 1.0
+        proven = visited & (a["profile_error"] < 0.85 * a["level_error"])
+        self._base = a["level"] + np.where(proven, a["profile"][rows, bins], 0.0)
+        residual = value - self._base
+        a["offset"] += np.where(present, self.smoothing * (residual - a["offset"]), 0.0)
+        self._features = np.abs(np.stack((residual, a["offset"]), 1))
+        self._sign = np.where(residual < 0, -1.0, 1.0)
+        surprise: Floats = self._surprise(present).max(1)
+        if self.repeat:
+            return surprise * self._sign
+        highest = a["recent"].max(1)
+        slot = np.fmod(a["ticks"], RECENT).astype(np.int64)
+        a["recent"][rows[present], slot[present]] = surprise[present]
+        return np.where(surprise > highest, surprise, 0.0) * self._sign
+
+    def learn(self, matrix: Matrix, frozen: Bools) -> None:  # noqa: ARG002 - winsorising does what freezing would
+        """As in ``Detector``."""
+        a = self.arrays
+        present = matrix.present
+        value = np.where(present, matrix.mean, a["level"])
+        self._learn_tails(present)
+        a["ticks"] += present
+        usual = np.maximum(a["scale"][:, 0], TINY)
+        step = value - a["level"]
+        known = a["ticks"] >= self.warm_up
+        step = np.where(known, np.clip(step, -WINSOR * usual, WINSOR * usual), step)
+        pace = np.maximum(self.pace, 1.0 / np.maximum(a["ticks"], 1.0)) * present
+        a["level"] += pace * step
+        a["size"] += np.maximum(0.01, 1.0 / np.maximum(a["ticks"], 1.0)) * present * (np.abs(value) - a["size"])
+        self._learn_profile(matrix, value, usual, known)
+        a["second"] = np.where(present, matrix.second, a["second"])
+
+    def expected(self) -> tuple[Floats, Floats] | None:
+        """Base ± the threshold of the sudden feature."""
+        a = self.arrays
+        if len(self._base) != len(a["level"]):
+            return None
+        width = a["scale"][:, 0] * a["threshold"][:, 0]
+        base = np.where(a["ticks"] >= self.warm_up, self._base, np.nan)
+        return base - width, base + width
+
+    def is_proven(self) -> Bools:
+        """bool[n]: series whose profile has foretold their values clearly better than their level."""
+        a = self.arrays
+        better = (a["level_error"] > 0) & (a["profile_error"] < 0.85 * a["level_error"])
+        proven: Bools = better & (a["ticks"] > self.warm_up)
+        return proven
+
+    def _bin(self, second: float) -> int:
+        return int(second % DAY_S / DAY_S * BINS)
+
+    def _surprise(self, present: Bools) -> Array:
+        """[n, 2]: minus the decimal logarithm of each feature's tail probability."""
+        a = self.arrays
+        scale = np.where(a["scale"] <= 0, self._features, a["scale"])
+        still = 1e-9 * (a["size"][:, None] + 1e-9)
+        flat = scale <= 1e-3 * still
+        self._scaled = np.where(flat, np.where(self._features > still, WINSOR, 0.0), self._features / (scale + TINY))
+        excess = self._scaled - a["threshold"]
+        spread = np.maximum(a["excess2"] - a["excess"] ** 2, 1e-6)
+        shape = np.clip(0.5 * (1.0 - a["excess"] ** 2 / spread), MIN_SHAPE, MAX_SHAPE)
+        shape = np.where(np.abs(shape) < 1e-3, 1e-3, shape)
+        width = np.maximum(a["excess"] * (1.0 - shape), 0.05)
+        beyond = np.maximum(1.0 + shape * np.maximum(excess, 0.0) / width, 1e-9)
+        logarithm = np.log10(np.maximum(a["tail_rate"], 1e-3)) - np.log10(beyond) / shape
+        ready = (present & (a["ticks"] > self.warm_up))[:, None]
+        return np.where(ready & (excess > 0), np.clip(-logarithm, 0.0, MAX_SURPRISE), 0.0)
+
+    def _learn_tails(self, present: Bools) -> None:
+        a = self.arrays
+        here = present[:, None]
+        seen = np.maximum(a["ticks"] + 1.0, 1.0)[:, None]
+        first = a["scale"] <= 0
+        winsorised = np.minimum(self._scaled, WINSOR) * a["scale"]
+        pace = np.maximum(0.00039, 1.0 / seen)
+        grown = np.where(first, self._features, a["scale"] + pace * (winsorised - a["scale"]))
+        a["scale"] = np.where(here, grown, a["scale"])
+        excess = self._scaled - a["threshold"]
+        over = here & (excess > 0)
+        step = 3.0 * np.maximum(0.01, 1.0 / seen) * np.where(excess > 0, 0.99, -0.01)
+        a["threshold"] = np.where(here, np.maximum(a["threshold"] + step, 0.5), a["threshold"])
+        a["tail_rate"] += np.where(here, 0.005 * (over - a["tail_rate"]), 0.0)
+        excess = np.minimum(excess, 9.0 * (a["excess"] + 1e-6))
+        a["excess"] += np.where(over, 0.01 * (excess - a["excess"]), 0.0)
+        a["excess2"] += np.where(over, 0.01 * (excess * excess - a["excess2"]), 0.0)
+
+    def _learn_profile(self, matrix: Matrix, value: Floats, usual: Floats, known: Bools) -> None:
+        a = self.arrays
+        rows, bins = np.arange(len(value)), self._bin(matrix.second)
+        present = matrix.present
+        profile, visits = a["profile"][rows, bins], a["visits"][rows, bins]
+        error = 1.0 / 500.0
+        judged = present & (visits >= 1.0)
+        with_profile = np.minimum(np.abs(value - a["level"] - profile), 8.0 * usual)
+        without = np.minimum(np.abs(value - a["level"]), 8.0 * usual)
+        a["profile_error"] += np.where(judged, error * (with_profile - a["profile_error"]), 0.0)
+        a["level_error"] += np.where(judged, error * (without - a["level_error"]), 0.0)
+        step = value - a["level"] - profile
+        step = np.where(known, np.clip(step, -WINSOR * usual, WINSOR * usual), step)
+        elapsed = np.clip(matrix.second - a["second"], 0.0, DAY_S / BINS)
+        share = np.where(a["second"] > 0, elapsed / (DAY_S / BINS), 1.0)
+        pace = np.maximum(self.profile_pace * share, 1.0 / (6.0 * visits + 1.0)) * present
+        a["profile"][rows, bins] = profile + pace * step
+        a["visits"][rows, bins] = visits + share * present

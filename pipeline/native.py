@@ -23,6 +23,7 @@ MODULES = (
     "pipeline.model.dictionary",
     "pipeline.model.exemplar_sampling",
     "pipeline.model.key_table",
+    "pipeline.model.scan",
     "processors.anomaly.span_join",
     "processors.service_graph.edge_rows",
     "processors.service_graph.edge_store",

@@ -28,6 +28,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.api import SpanBatch
+from pipeline.model import scan
 
 ONE = 1 << 56
 """Thresholds and randomness are fractions of this (OTEP 235)."""
@@ -104,7 +105,7 @@ class AdjustedCount:
         self.reads = (*self._sources, "trace_id") if self._sources else ()
 
     def of(self, spans: SpanBatch) -> Adjusted | None:
-        """The adjusted counts, or None where every span stands for itself. Two reductions where nothing was sampled."""
+        """The adjusted counts, or None where every span stands for itself."""
         sources = [column for column in self._sources if _has_any(spans, column)]
         if not sources:
             return None
@@ -124,9 +125,13 @@ class AdjustedCount:
 
 
 def _has_any(spans: SpanBatch, column: str) -> bool:
-    """Whether any row of the batch's records has the column: one reduction over the words, no dictionary."""
+    """Whether any row of the batch's records has the column."""
     field = spans.projection.field(column)
-    return field is None or bool(spans.records.column(field.level, field.word).any())
+    if field is None:
+        return True
+    records, level = spans.records, field.level
+    first = records.first[level] + field.word
+    return scan.any_set(records.words, first, records.width[level], records.count[level])
 
 
 def _from_tracestate(

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.api import SpanBatch
+from pipeline.model import scan
 from pipeline.model.records import Field, Kind, Level, ValueType
 from processors.span_metrics.derived import replaced
 from processors.span_metrics.names import UNKNOWN_SPAN
@@ -25,10 +26,13 @@ def nameless_resources(spans: SpanBatch) -> npt.NDArray[np.bool_] | None:
     """bool per row of the resource table: no usable service.name; None where all have one. Cost: per resource."""
     field = _field(spans, SERVICE_COLUMN)
     records = spans.records
+    first = records.first[Level.RESOURCE] + field.word
+    if scan.all_texts(records.words, first, records.width[Level.RESOURCE], records.count[Level.RESOURCE]):
+        return None
     kinds = records.column(Level.RESOURCE, field.word).tolist()
     texts = records.column(Level.RESOURCE, field.word + 1).tolist()
     nameless = [kind != _STRING or not text & _LENGTH for kind, text in zip(kinds, texts, strict=True)]
-    return np.array(nameless) if any(nameless) else None
+    return np.array(nameless)
 
 
 def without_service_name(spans: SpanBatch, nameless: npt.NDArray[np.bool_]) -> SpanBatch:
@@ -41,16 +45,17 @@ def without_service_name(spans: SpanBatch, nameless: npt.NDArray[np.bool_]) -> S
 
 
 def with_span_names(spans: SpanBatch) -> SpanBatch:
-    """The batch with a name for each span; the same object where all have one. Cost: one pass of numpy."""
+    """The batch with a name for each span; the same object where all have one."""
     field = _field(spans, "name")
-    lengths = spans.records.column(Level.ITEM, field.word).astype(np.uint32)  # the lower half of a range
-    if lengths.all():
-        return spans
     records = spans.records
+    first = records.first[Level.ITEM] + field.word
+    if not scan.any_empty(records.words, first, records.width[Level.ITEM], records.count[Level.ITEM]):
+        return spans
+    lengths = records.column(Level.ITEM, field.word).astype(np.uint32)  # the lower half of a range
     words = records.words.copy()
     name = UNKNOWN_SPAN.encode()
     place = np.uint64(len(records.payload) << 32 | len(name))
-    words[records.first[2] + field.word + np.flatnonzero(lengths == 0) * records.width[2]] = place
+    words[first + np.flatnonzero(lengths == 0) * records.width[Level.ITEM]] = place
     return replaced(spans, words, records.payload + name)
 
 

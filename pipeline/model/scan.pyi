@@ -1,0 +1,16 @@
+import numpy as np
+from numpy.typing import NDArray
+
+def any_set(words: NDArray[np.uint64], at: int, width: int, n: int) -> bool: ...
+def any_empty(words: NDArray[np.uint64], at: int, width: int, n: int) -> bool: ...
+def all_texts(words: NDArray[np.uint64], at: int, width: int, n: int) -> bool: ...
+def differences(
+    words: NDArray[np.uint64],
+    first: int,
+    width: int,
+    start: int,
+    end: int,
+    rows: NDArray[np.int32] | None,
+    n: int,
+    out: NDArray[np.uint64],
+) -> tuple[int, int, int]: ...

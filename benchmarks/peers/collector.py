@@ -31,6 +31,7 @@ connectors:
 exporters:
   - gomod: {CONTRIB}/exporter/prometheusexporter v{VERSION}
 providers:
+  - gomod: go.opentelemetry.io/collector/confmap/provider/envprovider v{STABLE_VERSION}
   - gomod: go.opentelemetry.io/collector/confmap/provider/fileprovider v{STABLE_VERSION}
 """
 MIB = 1 << 20

@@ -158,6 +158,7 @@ def generate_rules(
     ] = "docs/runbooks",
     grafana: Annotated[str, typer.Option("--grafana", metavar="URL", help="Where Grafana is.")] = "",
     job: Annotated[str, typer.Option("--job", help="Job that scrapes Weir's own metrics.")] = "weir",
+    operator: Annotated[bool, typer.Option("--operator", help="A PrometheusRule for Kubernetes.")] = False,
 ) -> None:
     """Recording and alerting rules for services, for the objectives of ``slo``, and for Weir itself."""
     uris, values = _sources(context, config, overrides)
@@ -169,7 +170,7 @@ def generate_rules(
     if uris or values:
         checked = _checked(uris, values)
         flavour, objectives = flavour_of(checked), objectives_of(checked)
-    text = rule_file(flavour, objectives, Links(runbooks.rstrip("/"), grafana.rstrip("/")), job)
+    text = rule_file(flavour, objectives, Links(runbooks.rstrip("/"), grafana.rstrip("/")), job, operator=operator)
     if output is None:
         typer.echo(text, nl=False)
     else:
@@ -204,6 +205,30 @@ def export_dashboards(
     flavour = f"{naming}{'-ms' if unit == 'ms' else ''}-{histograms}"
     for path in export(flavour, directory, edition=cast("Edition", edition), datasource=datasource, min_step=min_step):
         typer.echo(path)
+
+
+@app.command()
+def replay(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE", help="What the file exporter wrote. Repeatable.")],
+    endpoint: Annotated[
+        str, typer.Option("--to", metavar="ENDPOINT", help="host:port for gRPC, http://host:port for HTTP.")
+    ] = "localhost:4317",
+    speed: Annotated[str, typer.Option("--speed", help="full or recorded.")] = "full",
+    signal: Annotated[
+        str, typer.Option("--signal", help="What files of format proto hold: traces, metrics or logs.")
+    ] = "traces",
+) -> None:
+    """Send recorded telemetry to an OTLP destination again, and show the progress."""
+    if speed not in {"full", "recorded"} or signal not in {"traces", "metrics", "logs"}:
+        raise typer.BadParameter("--speed is full or recorded, --signal is traces, metrics or logs")
+    from pipeline.replay import replay as run_replay
+    from pipeline.service.clock import SystemClock
+
+    try:
+        status = run_replay(files, endpoint, SystemClock(), recorded=speed == "recorded", signal=signal)
+    except OSError as error:
+        _fail(WeirError(f"{error.filename}: {error.strerror}"))
+    raise typer.Exit(status)
 
 
 @app.command(

@@ -8,6 +8,7 @@ from abc import abstractmethod
 from typing import Any, ClassVar
 
 from pipeline.api import Collect, ComponentConfig, Exporter, MetricSnapshot, Settings, SpanBatch
+from pipeline.codec.otlp_metrics_encode import encode as encode_snapshot
 from pipeline.config.durations import Duration
 from pipeline.errors import PermanentError
 from pipeline.exporters.queue_config import QueueConfig
@@ -57,21 +58,23 @@ class PushExporter(Exporter):
 
     def export_traces(self, spans: SpanBatch) -> None:
         """Put spans into their queue."""
-        self._put("traces", spans)
+        self.put("traces", spans.to_otlp(), len(spans))
 
-    def export_metrics(self, metrics: MetricSnapshot) -> None:
-        """Put metrics into their queue."""
-        self._put("metrics", metrics)
+    def export_metrics(self, metrics: Any) -> None:
+        """Put metrics into their queue: a component's own, or what a receiver brought."""
+        is_snapshot = isinstance(metrics, MetricSnapshot)
+        self.put("metrics", encode_snapshot(metrics) if is_snapshot else metrics.to_otlp(), len(metrics))
 
     def export_logs(self, logs: Any) -> None:
         """Put log records into their queue."""
-        self._put("logs", logs)
+        self.put("logs", logs.to_otlp(), len(logs))
 
-    def _put(self, signal: str, batch: Any) -> None:
+    def put(self, signal: str, payload: bytes, items: int) -> None:
+        """Put an encoded request into its queue. Raises as ``SendingQueue.put`` does."""
         queue = self._queues.get(signal)
         if queue is None:
             raise PermanentError(f"{self._settings.id} has no endpoint for {signal}")
-        queue.put(batch.to_otlp(), len(batch))
+        queue.put(payload, items)
 
     def drain(self, timeout_s: float) -> None:
         """Send what waits, in all queues at the same time."""

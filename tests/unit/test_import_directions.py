@@ -11,8 +11,9 @@ ROOT = Path(__file__).parents[2]
 ALLOWED: dict[str, tuple[str, ...]] = {
     "pipeline.errors": (),
     "pipeline.native": (),
-    "pipeline.model": ("pipeline.model", "pipeline.errors"),
-    "pipeline.codec": ("pipeline.codec", "pipeline.model", "pipeline.errors"),
+    "pipeline.memory": (),
+    "pipeline.model": ("pipeline.model", "pipeline.errors", "pipeline.memory"),
+    "pipeline.codec": ("pipeline.codec", "pipeline.model", "pipeline.errors", "pipeline.memory"),
     "pipeline.api": ("pipeline.model", "pipeline.errors"),
     "pipeline.config": (
         "pipeline.config",
@@ -32,6 +33,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
         "pipeline.api",
         "pipeline.config.durations",
         "pipeline.config.secrets",
+        "pipeline.memory",
         "pipeline.model",
         "pipeline.telemetry.process",
     ),

@@ -26,6 +26,7 @@ from pipeline.demo.configuration import STORE_TTL_S, Addresses, choose_addresses
 from pipeline.demo.history import History
 from pipeline.demo.truth import Truth, differences
 from pipeline.errors import ConfigError
+from pipeline.native import uncompiled_modules
 from pipeline.service.clock import SystemClock
 from pipeline.service.engine import Engine
 from pipeline.service.registry import Registry
@@ -128,6 +129,10 @@ class _Demo:
     def run(self) -> int:
         """Show the load until it ends; return the exit status."""
         self._print(welcome(self.addresses, self.options.rate, self.options.seed))
+        if uncompiled_modules():
+            self._print(
+                "The native modules are not compiled, for want of a C compiler: expect a small part of the speed."
+            )
         load = self._start_load()
         try:
             self._watch(load)

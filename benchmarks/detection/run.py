@@ -12,12 +12,16 @@ from __future__ import annotations
 import argparse
 import json
 import logging
+import sys
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
+
+if __package__ in (None, ""):
+    sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # run as a file
 
 from benchmarks.detection import nab, span_score
 from benchmarks.detection.kit import Series, SpanStream, nab_series, span_streams

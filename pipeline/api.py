@@ -216,6 +216,11 @@ class Exporter(Component):
     def export_metrics(self, metrics: MetricSnapshot) -> None:
         """Send metrics."""
 
+    def admit(self, signal: str, items: int) -> None:
+        """Called before the pipelines see a batch; raise ``RetryableError`` where it could not be taken now, so that no
+        other component counts what the sender will send again.
+        """
+
     def drain(self, timeout_s: float) -> None:
         """Nothing more will come: send what waits, and give up what is left when the time is over."""
 

@@ -69,6 +69,11 @@ class PushExporter(Exporter):
         """Put log records into their queue."""
         self.put("logs", logs.to_otlp(), len(logs))
 
+    def admit(self, signal: str, items: int) -> None:
+        """Refuse what would find the queue full."""
+        if signal in self._queues:
+            self._queues[signal].admit(items)
+
     def put(self, signal: str, payload: bytes, items: int) -> None:
         """Put an encoded request into its queue. Raises as ``SendingQueue.put`` does."""
         queue = self._queues.get(signal)

@@ -146,22 +146,32 @@ class SendingQueue:
         if not self._config.enabled:
             self._send_at_once(request)
             return
-        room = self._room_of(request)
         with self._changed:
-            while not self._closing and self._used and self._used + room > self._config.queue_size:
-                if not self._config.block_on_overflow:
-                    self._counts.refused(items)
-                    raise RetryableError(f"the sending queue of {self._telemetry.id} is full", FULL_RETRY_S)
+            while self._config.block_on_overflow and self._is_full() and not self._closing:
                 self._wait(self._changed, None)
-            if self._closing:
-                self._counts.refused(items)
-                raise RetryableError(f"{self._telemetry.id} is shutting down", FULL_RETRY_S)
+            self._refuse_if_full(items)
             self._store.append(request)
-            self._used += room
+            self._used += self._room_of(request)
             self._waiting_size += self._batch_size(request)
             if self._needs_consumer():
                 self._start_consumer()
             self._work.notify()
+
+    def admit(self, items: int) -> None:
+        """Say now whether the next ``put`` would be refused. Raises as ``put`` does, and counts alike."""
+        if self._config.enabled and not self._config.block_on_overflow:
+            with self._changed:
+                self._refuse_if_full(items)
+
+    def _is_full(self) -> bool:
+        """The last request may go beyond the limit: whether there is room must not depend on its size."""
+        return self._used >= self._config.queue_size
+
+    def _refuse_if_full(self, items: int) -> None:
+        if self._closing or self._is_full():
+            self._counts.refused(items)
+            state = "shutting down" if self._closing else "full"
+            raise RetryableError(f"the sending queue of {self._telemetry.id} is {state}", FULL_RETRY_S)
 
     # Out
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from pipeline.api import Clock, Exporter, Extension, Meter, MetricSnapshot, Processor, Receiver, Settings
 from pipeline.config.check import Checked, CheckedComponent, Key
@@ -22,7 +23,7 @@ from pipeline.config.document import PipelineDef, Reference
 from pipeline.errors import ConfigError
 from pipeline.model.columns import is_column
 from pipeline.telemetry import ComponentTelemetry, OwnMetrics
-from pipeline.telemetry.edges import Consume, ExporterEdge, Items, ProcessorEdge, Traffic, fan_out
+from pipeline.telemetry.edges import Consume, ExporterEdge, Items, ProcessorEdge, Traffic, admitted, fan_out
 
 Entry = tuple[str, str]
 """Receiver id and signal."""
@@ -119,6 +120,7 @@ class _Builder:
         if self.problems:
             raise ConfigError(self.problems)
         entries: dict[Entry, list[Consume]] = {}
+        queued: dict[Entry, set[str]] = {}
         for pipeline in self.checked.document.pipelines:
             if pipeline.signal == "metrics":
                 self.graph.metrics_pipelines.append(self._metrics_pipeline(pipeline))
@@ -128,10 +130,12 @@ class _Builder:
                 if reference.id in self.graph.receivers:
                     entry = (reference.id, pipeline.signal)
                     entries.setdefault(entry, []).append(consume)
+                    queued.setdefault(entry, set()).update(self._queued(pipeline))
                     known = self.graph.projections.get(entry, frozenset())
                     self.graph.projections[entry] = known | self._columns(pipeline)
         for entry, consumers in entries.items():
-            self.graph.consumers[entry] = fan_out(consumers) or _discard
+            admits = [partial(self.graph.exporters[name].admit, entry[1]) for name in sorted(queued[entry])]
+            self.graph.consumers[entry] = admitted(fan_out(consumers) or _discard, admits)
         return self.graph
 
     # Nodes
@@ -216,6 +220,11 @@ class _Builder:
                 sources.append(Source(key, self.graph.processors[key], self.graph.meters[key]))
         steps = [self._through("processors", reference.id, "metrics", None) for reference in pipeline.processors]
         return MetricsPipeline(pipeline.id, tuple(sources), tuple(steps), fan_out(sinks), frozenset(pulling))
+
+    def _queued(self, pipeline: PipelineDef) -> list[str]:
+        """Exporters of a pipeline that may be full."""
+        names = [reference.id for reference in pipeline.exporters if reference.id in self.graph.exporters]
+        return [name for name in names if self.graph.exporters[name].queues]
 
     def _columns(self, pipeline: PipelineDef) -> frozenset[str]:
         """What the nodes of a pipeline read, and what they add: an added column needs its place in the records."""

@@ -168,6 +168,22 @@ class FanOut:
             raise refusal
 
 
+def admitted(consume: Consume, admits: Sequence[Callable[[int], None]]) -> Consume:
+    """``consume``, but only when every exporter behind it has room.
+
+    A refusal after some components have counted a batch would make them count it twice.
+    """
+    if not admits:
+        return consume
+
+    def consume_if_admitted(items: Items) -> None:
+        for admit in admits:
+            admit(len(items))
+        consume(items)
+
+    return consume_if_admitted
+
+
 def fan_out(consumers: Sequence[Consume]) -> Consume | None:
     """One consumer for several; None for none."""
     if len(consumers) > 1:

@@ -130,7 +130,8 @@ def test_a_fault_of_the_exporter_loses_one_batch_and_not_the_thread() -> None:
 
 class TestBounds:
     @pytest.mark.parametrize(
-        ("sizer", "size", "fit"), [("requests", 2, 2), ("items", 7, 2), ("bytes", 9, 3), ("bytes", 8, 2)]
+        ("sizer", "size", "fit"),
+        [("requests", 2, 2), ("items", 6, 2), ("items", 7, 3), ("bytes", 9, 3), ("bytes", 8, 3)],
     )
     def test_a_full_queue_refuses_and_counts(self, sizer: str, size: int, fit: int) -> None:
         destination = Destination()
@@ -149,6 +150,20 @@ class TestBounds:
         run.put(b"abc")
         run.close()
         assert run.sent == 3
+
+    def test_room_is_promised_before_it_is_taken(self) -> None:
+        destination = Destination()
+        destination.gate.clear()
+        run = Run(destination, queue_size=4, sizer="items")
+        run.queue.admit(3)
+        run.put(b"abc")
+        run.queue.admit(3)
+        run.put(b"def")
+        with pytest.raises(RetryableError, match="full"):
+            run.queue.admit(3)
+        assert run.value("otelcol_exporter_enqueue_failed_spans") == 3
+        destination.gate.set()
+        run.close()
 
     def test_blocking_waits_for_room_and_loses_nothing(self) -> None:
         destination = Destination()

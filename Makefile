@@ -73,6 +73,10 @@ docs: $(DEVELOP) $(BUILT) ## check the pages (links, Python, YAML) and write the
 dashboards: $(DEVELOP) $(BUILT) ## write the Grafana dashboards and the bundled rules anew
 	$(BIN)/python -m dashboards.build
 	$(BIN)/weir rules generate --config deploy/config/slo.yaml --output deploy/prometheus/rules/weir.yaml
+	$(BIN)/weir rules generate --config deploy/config/gateway.yaml --operator --output deploy/kubernetes/overlays/production/prometheusrule.yaml
+	cp deploy/prometheus/rules/weir.yaml deploy/helm/weir/files/rules.yaml
+	cp deploy/config/gateway.yaml deploy/helm/weir/files/config.yaml
+	cp deploy/config/gateway.yaml deploy/kubernetes/base/config.yaml
 
 clean: ## remove what was built, keep the environment
 	rm -rf build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis $(BUILT)

@@ -20,6 +20,7 @@ from processors.span_metrics.config import Config as SpanMetricsConfig
 if TYPE_CHECKING:
     from pipeline.config.check import Checked
 
+RESOURCE = {"apiVersion": "monitoring.coreos.com/v1", "kind": "PrometheusRule", "metadata": {"name": "weir"}}
 HEADER = "# Made by `weir rules generate`; changes are lost.\n"
 
 
@@ -38,8 +39,10 @@ def objectives_of(checked: Checked) -> list[Objective]:
     return [objective for config in configs if isinstance(config, SloConfig) for objective in config.objectives]
 
 
-def rule_file(flavour: Flavour, objectives: Sequence[Objective], links: Links, job: str) -> str:
-    """The YAML."""
+def rule_file(
+    flavour: Flavour, objectives: Sequence[Objective], links: Links, job: str, *, operator: bool = False
+) -> str:
+    """The YAML; ``operator``: as a PrometheusRule of the Prometheus operator."""
     links = replace(links, edition=flavour.id)
     groups = [
         group("weir-services", list(services.recordings(flavour)), links),
@@ -51,7 +54,10 @@ def rule_file(flavour: Flavour, objectives: Sequence[Objective], links: Links, j
         groups.append(group(f"weir-slo-{rules.id}", list(rules.recordings()), links))
         groups.append(group(f"weir-slo-alerts-{rules.id}", list(rules.alerts()), links))
     groups = [one for one in groups if one["rules"]]
-    return HEADER + yaml.dump({"groups": groups}, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=10_000)
+    spec: dict[str, Any] = {"groups": groups}
+    if operator:
+        spec = {**RESOURCE, "spec": spec}
+    return HEADER + yaml.dump(spec, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=10_000)
 
 
 def _flavour(config: SpanMetricsConfig) -> Flavour:

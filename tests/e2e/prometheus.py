@@ -44,9 +44,18 @@ class Prometheus:
         targets: Address of a /metrics page by name of the scrape job.
         features: ``--enable-feature``.
         receives: Take remote write, at ``write_url``.
+        rules: A rule file.
     """
 
-    def __init__(self, folder: Path, targets: Mapping[str, str], *features: str, receives: bool = False) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        targets: Mapping[str, str],
+        *features: str,
+        receives: bool = False,
+        rules: Path | None = None,
+    ) -> None:
+        self._rules = rules
         self._receives = receives
         self._folder = folder
         self._targets = targets
@@ -142,7 +151,9 @@ class Prometheus:
         for job in jobs:
             job["relabel_configs"] = [{"target_label": "page", "replacement": job["job_name"]}]
         interval = f"{round(SCRAPE_INTERVAL_S * 1000)}ms"
-        return {"global": {"scrape_interval": interval, "scrape_timeout": interval}, "scrape_configs": jobs}
+        timing = {"scrape_interval": interval, "scrape_timeout": interval}
+        rule_files = [] if self._rules is None else [str(self._rules)]
+        return {"global": timing, "rule_files": rule_files, "scrape_configs": jobs}
 
     def _is_ready(self) -> None:
         assert self._child is not None

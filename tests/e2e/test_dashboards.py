@@ -5,16 +5,21 @@ Must never regress: a dashboard that is imported shows data. A query may be empt
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from pipeline.promql.own import exposed
 from processors.anomaly import names as anomaly
+from processors.slo import names as slo
 from tests.e2e.prometheus import Prometheus, needs_prometheus
 from tests.integration.weir_process import free_ports, running
 from tests.unit.dashboards.reading import EDITIONS, SLUGS, VARIABLES, Expression, expressions, load, substitute
+from tests.unit.rules.test_rules import BUNDLED, rules
 from tests.waiting import eventually
 
 pytestmark = [pytest.mark.e2e, needs_prometheus, pytest.mark.timeout(300)]
@@ -31,6 +36,10 @@ connectors:
   span_metrics/tempo-native: {naming: tempo, enable_target_info: true, generate_native_histograms: native}
   service_graph: {store: {ttl: 2s, max_items: 100000}, exemplars: {enabled: true}}
   anomaly: {window: 1s, lateness: 1s}
+  slo:
+    objectives:
+      - {name: checkout-availability, service: checkout, objective: 99.5}
+      - {name: frontend-latency, service: frontend, objective: 99, latency: 250ms}
   service_graph/native: {store: {ttl: 2s, max_items: 100000}, exponential_histogram_max_size: 160}
 exporters:
   prometheus/classic: {endpoint: "127.0.0.1:${env:CLASSIC}", enable_open_metrics: true}
@@ -52,8 +61,9 @@ service:
         - service_graph
         - service_graph/native
         - anomaly
+        - slo
     metrics/classic:
-      receivers: [span_metrics/s, span_metrics/tempo, service_graph, anomaly]
+      receivers: [span_metrics/s, span_metrics/tempo, service_graph, anomaly, slo]
       exporters: [prometheus/classic]
     metrics/ms: {receivers: [span_metrics/ms], exporters: [prometheus/ms]}
     metrics/native:
@@ -73,9 +83,9 @@ MAY_BE_EMPTY = {
     "otelcol_processor_memory_limiter_": "not configured here",
     "otelcol_exporter_sent_metric_points_total": "all exporters are fetched from",
     "otelcol_exporter_send_failed_metric_points_total": "all exporters are fetched from",
-    "ALERTS{": "no rules are loaded",
-    "slo:": "no rules are loaded",
-    "weir_slo_": "no objective is configured",
+    'ALERTS{alertstate="firing",severity!="none"}': HEALTHY,
+    exposed(slo.SLO_DETECT_SECONDS): "no objective has burned too fast",
+    exposed(slo.SLO_RESOLVE_SECONDS): "no objective has burned too fast",
 }
 """Part of an expression → why it may give nothing."""
 
@@ -98,11 +108,19 @@ def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]
         child = subprocess.Popen(load_command, stdin=subprocess.PIPE)
         try:
             targets = {page.lower(): f"127.0.0.1:{ports[page]}" for page in PAGES}
-            with Prometheus(folder / "prometheus", targets, "native-histograms") as server:
+            with Prometheus(folder / "prometheus", targets, "native-histograms", rules=quick_rules(folder)) as server:
                 yield server
         finally:
             child.kill()
             child.communicate()
+
+
+def quick_rules(folder: Path) -> Path:
+    """The bundled rules, evaluated each second, with windows that a short test can fill."""
+    text = re.sub(r"interval: \w+", "interval: 1s", BUNDLED.read_text())
+    path = folder / "rules.yaml"
+    path.write_text(text.replace("[5m]", "[6s]"))
+    return path
 
 
 def values_for(slug: str) -> dict[str, str]:
@@ -151,3 +169,22 @@ def test_duration_panels_have_exemplars_with_trace_ids(prometheus: Prometheus) -
         assert any("trace_id" in one["labels"] for several in exemplars.values() for one in several)
 
     eventually(found)
+
+
+def test_every_recording_of_the_bundled_rules_has_data(prometheus: Prometheus) -> None:
+    pending = {rule["record"] for rule in rules(BUNDLED.read_text()) if "record" in rule}
+
+    def recorded() -> None:
+        pending.difference_update([name for name in pending if prometheus.has_data(name)])
+        assert not pending
+
+    eventually(recorded)
+
+
+def test_the_watchdog_fires_and_nothing_pages(prometheus: Prometheus) -> None:
+    def firing() -> None:
+        assert prometheus.has_data('ALERTS{alertname="Watchdog",alertstate="firing"}')
+
+    eventually(firing)
+    paged = prometheus.values('ALERTS{alertstate="firing",severity="page"}')
+    assert {dict(labels)["alertname"] for labels in paged} <= {"SLOErrorBudgetBurnFast"}

@@ -55,6 +55,12 @@ def test_bundled_rules_are_those_of_the_code() -> None:
     assert generated("--config", str(CONFIG)) == BUNDLED.read_text()
 
 
+def test_the_production_overlay_has_the_rules_of_the_gateway() -> None:
+    """`make dashboards` writes them anew."""
+    config, made = ROOT / "deploy/config/gateway.yaml", "deploy/kubernetes/overlays/production/prometheusrule.yaml"
+    assert generated("--config", str(config), "--operator") == (ROOT / made).read_text()
+
+
 @pytest.mark.parametrize("rule", ALERTS, ids=lambda rule: rule["alert"])
 def test_every_alert_says_what_and_where(rule: dict[str, Any]) -> None:
     assert rule["labels"]["severity"] in SEVERITIES

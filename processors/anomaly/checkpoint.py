@@ -8,12 +8,13 @@ from __future__ import annotations
 import io
 import json
 import zipfile
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from processors.anomaly.detector import Detector
+from processors.anomaly.differences import Differences
 from processors.anomaly.evidence import Evidence
 from processors.anomaly.incidents import Incidents
 from processors.anomaly.span_join import WORDS
@@ -24,15 +25,20 @@ VERSION = 1
 FAULTS = (OSError, KeyError, IndexError, TypeError, AttributeError, ValueError, EOFError, zipfile.BadZipFile)
 
 
-def save(
-    store: SpanStore,
-    inputs: TickInputs,
-    detector: Detector,
-    evidence: Evidence,
-    incidents: Incidents,
-    since: dict[str, float],
-) -> bytes:
+class Parts(NamedTuple):
+    """What has a state."""
+
+    store: SpanStore
+    inputs: TickInputs
+    detector: Detector
+    evidence: Evidence
+    incidents: Incidents
+    differences: Differences
+
+
+def save(parts: Parts, since: dict[str, float]) -> bytes:
     """The state of everything."""
+    store, inputs, detector, evidence, incidents, differences = parts
     names, rows, seen = inputs.bank.state()
     operations = inputs.operations.keys.rows()
     header = {
@@ -47,6 +53,7 @@ def save(
         "thinning": store.thinning,
         "incidents": incidents.state(),
         "since": since,
+        "differences": differences.state(),
     }
     number = np.zeros(inputs.operations.capacity, np.uint64)
     number[operations] = np.arange(len(operations), dtype=np.uint64)
@@ -64,19 +71,13 @@ def save(
     return out.getvalue()
 
 
-def load(
-    state: bytes,
-    store: SpanStore,
-    inputs: TickInputs,
-    detector: Detector,
-    evidence: Evidence,
-    incidents: Incidents,
-) -> dict[str, float]:
+def load(state: bytes, parts: Parts) -> dict[str, float]:
     """Take up what ``save`` gave, into parts that are new; returns ``since``.
 
     Raises:
         ValueError: The bytes are no such snapshot. Nothing but rows of series and operations has changed.
     """
+    store, inputs, detector, evidence, incidents, differences = parts
     try:
         with np.load(io.BytesIO(state), allow_pickle=False) as arrays:
             given = {name: arrays[name] for name in arrays.files}
@@ -85,6 +86,8 @@ def load(
         since = {str(name): float(second) for name, second in header["since"].items()}
         kept = Incidents(incidents.threshold)
         kept.load(header["incidents"])
+        compared = Differences(differences.columns)
+        compared.load(header["differences"])
         open_tick, thinning = int(header["open_tick"]), int(header["thinning"])
         edges = {(str(caller), str(callee)): int(tick) for caller, callee, tick in header["edges"]}
         roots_seen = float(header["roots_seen"])
@@ -105,6 +108,7 @@ def load(
     evidence.resize(inputs.bank.capacity)
     evidence.total[series] = given["evidence"]
     incidents.load(kept.state())
+    differences.load(compared.state())
     inputs.edges, inputs.roots_seen, inputs.silence = edges, roots_seen, silence
     for counts, saved in zip(_counts(inputs), given["calls"], strict=True):
         counts[rows] = saved

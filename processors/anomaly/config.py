@@ -14,16 +14,10 @@ Columns = tuple[str, ...]
 
 DIFFERS_BY = (
     "resource.service.version",
-    "resource.service.instance.id",
     "resource.k8s.pod.name",
-    "resource.k8s.node.name",
     "resource.host.name",
     "resource.cloud.availability_zone",
-    "resource.deployment.environment.name",
     "span.http.route",
-    "span.http.request.method",
-    "span.rpc.method",
-    "span.server.address",
 )
 """Semantic conventions that tell spans of one service apart with few values."""
 

@@ -13,6 +13,7 @@ from pipeline.api import MetricSnapshot, Processor, Settings, SpanBatch
 from processors.anomaly import checkpoint
 from processors.anomaly.config import Config as AnomalyConfig
 from processors.anomaly.detector import Floats, Matrix, make
+from processors.anomaly.differences import Differences
 from processors.anomaly.evidence import Evidence
 from processors.anomaly.explanation import evidence_of
 from processors.anomaly.incidents import Change, Incidents
@@ -49,7 +50,7 @@ class Anomaly(Processor):
     state_version = "1"
 
     def __init__(self, config: AnomalyConfig, settings: Settings) -> None:
-        self.reads = tuple(dict.fromkeys((*SPAN_COLUMNS, *OPERATION_COLUMNS)))
+        self.reads = tuple(dict.fromkeys((*SPAN_COLUMNS, *OPERATION_COLUMNS, *config.differs_by)))
         self.tick_interval_s = min(1.0, config.window)
         self._window = round(config.window * 1e9)
         self._lateness = round(config.lateness * 1e9)
@@ -69,6 +70,7 @@ class Anomaly(Processor):
         self._detector = make(config.detector, config.detector_parameters)
         self.watch = MetricWatch(config.metrics, make("seasonal", {}), config.max_series)
         self._metric_threshold = config.metric_threshold
+        self.differences = Differences(config.differs_by)
         self.evidence = Evidence()
         self.incidents = Incidents(config.threshold, config.close_ticks, config.lasting_ticks)
         self.changes: list[Change] = []
@@ -92,6 +94,7 @@ class Anomaly(Processor):
         self._close_ticks(now)
         if self._store.open_tick < 0:
             self._store.skip_to(max(0, (now - self._lateness) // self._window))
+        self.differences.add(spans)
         self._store.add(spans, self.inputs.operations_of(spans), now // self._window)
         return spans
 
@@ -110,14 +113,12 @@ class Anomaly(Processor):
 
     def snapshot(self) -> bytes:
         """All that was learnt, and the spans of open ticks."""
-        return checkpoint.save(self._store, self.inputs, self._detector, self.evidence, self.incidents, self._since)
+        return checkpoint.save(self._parts(), self._since)
 
     def restore(self, state: bytes) -> None:
         """Take up a snapshot; from one that is damaged or of another version nothing is taken, and that is counted."""
         try:
-            self._since = checkpoint.load(
-                state, self._store, self.inputs, self._detector, self.evidence, self.incidents
-            )
+            self._since = checkpoint.load(state, self._parts())
         except ValueError as error:
             self._telemetry.count(COLD_STARTS, 1)
             self._telemetry.logger.limited("cold_start", "Detectors start without memory.", error=str(error))
@@ -130,6 +131,11 @@ class Anomaly(Processor):
         """What happened to incidents since the last call; for tests and benchmarks."""
         changes, self.changes = self.changes, []
         return changes
+
+    def _parts(self) -> checkpoint.Parts:
+        return checkpoint.Parts(
+            self._store, self.inputs, self._detector, self.evidence, self.incidents, self.differences
+        )
 
     # -- ticks -------------------------------------------------------------------------------------
 
@@ -153,6 +159,7 @@ class Anomaly(Processor):
         if joined is None:
             self.no_data(second)
             return
+        self.differences.tick()
         matrix = self.inputs.measure(joined, tick, second)
         self.judge(matrix, second)
         if tick % 360 == 0:
@@ -187,6 +194,16 @@ class Anomaly(Processor):
             elif change.what == "lasting":
                 self._learn_anew(incident.services)
             self._publish(change)
+        self._find_differences(second)
+
+    def _find_differences(self, second: float) -> None:
+        """Say what sets the bad spans of an open incident apart, once there are enough of them."""
+        for incident in self.incidents.open.values():
+            if not incident.differs:
+                incident.differs = self.differences.of(incident.root)
+                if incident.differs:
+                    incident.evidence = [*incident.evidence, *self.differences.sentences(incident.differs)]
+                    self._publish(Change("updated", incident, second))
 
     def _learn_anew(self, services: Sequence[str]) -> None:
         """What lasts is a new normal: the series that are out of band forget the old one."""

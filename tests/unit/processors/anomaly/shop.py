@@ -14,7 +14,8 @@ from processors.anomaly.incidents import Change
 
 TICK = 10_000_000_000
 Fault = Mapping[str, float]
-"""Service → factor on its exclusive time; ``service!`` → share of failing calls."""
+"""Service → factor on its exclusive time; ``service!`` → share of failing calls; ``service>`` → factor on the wire to
+it; ``payment:amex`` → factor on payments with that card."""
 
 
 def calls(tick: int, seed: int = 0, traces: int = 12, fault: Fault | None = None, load: float = 1.0) -> list[Any]:
@@ -26,12 +27,21 @@ def calls(tick: int, seed: int = 0, traces: int = 12, fault: Fault | None = None
         trace = rng.bytes(16)
         start = START_UNIX_NANO + tick * TICK + int(rng.integers(0, 9_000_000_000))
 
+        card = ("visa", "amex", "mastercard")[int(rng.integers(0, 3))]
+
         def own(service: str, milliseconds: float) -> int:
             factor = fault.get(service, 1.0) * load
             return int(milliseconds * 1e6 * factor * rng.lognormal(0.0, 0.2))
 
         def span(
-            service: str, name: str, kind: str, parent: bytes, nano: int, trace: bytes = trace, start: int = start
+            service: str,
+            name: str,
+            kind: str,
+            parent: bytes,
+            nano: int,
+            trace: bytes = trace,
+            start: int = start,
+            card: str = card,
         ) -> bytes:
             failed = rng.random() < fault.get(f"{service}!", 0.0) and kind == "server"
             spans.append(
@@ -45,11 +55,14 @@ def calls(tick: int, seed: int = 0, traces: int = 12, fault: Fault | None = None
                     "start_unix_nano": start,
                     "duration_nano": nano,
                     "status": "error" if failed else "unset",
+                    "attributes": {"card.type": card},
                 }
             )
             return own_id
 
         pay = own("payment", 8)
+        if card == "amex":
+            pay = int(pay * fault.get("payment:amex", 1.0))
         wire = own("payment>", 1)
         checkout = own("checkout", 4) + pay + wire
         cart = own("cart", 3)

@@ -45,6 +45,23 @@ def test_the_evidence_says_what_is_how_much_slower() -> None:
     )
 
 
+def test_the_guilty_attribute_value_is_named() -> None:
+    run = Harness(Anomaly, differs_by=["span.card.type"])
+    changes = play(run, range(65), during(50, 65, {"payment:amex": 8.0}))
+    assert changes[0].incident.root == "payment"
+    attribute, value, share, before = changes[-1].incident.differs[0]
+    assert (attribute, value) == ("card.type", "amex")
+    assert share > 0.6 > 0.4 > before
+    suspects = [point for point in run.metrics() if point.name == "weir_incident_suspect_share" and point.value > 0.2]
+    assert [point.labels["value"] for point in suspects] == ["amex"]
+
+
+def test_nothing_differs_where_all_spans_are_slow() -> None:
+    run = Harness(Anomaly, differs_by=["span.card.type"])
+    changes = play(run, range(65), during(50, 65, {"payment": 5.0}))
+    assert changes[-1].incident.differs == []
+
+
 def test_a_service_that_falls_silent_is_noticed() -> None:
     run = Harness(Anomaly)
     changes = []

@@ -1,0 +1,213 @@
+"""What differs: attribute values that bad spans of a service have more often than its spans had before.
+
+Per service and attribute, a table of values with two counts: usual spans, fading over hours, and bad ones, which are
+slower than the service's usual spans of the same operation or failed, fading over minutes. Each table keeps the
+``MAX_VALUES`` most frequent values; others count under none.
+
+A value is named where its share among the bad spans exceeds its share before by a two-proportion test.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.api import SpanBatch
+
+Floats = npt.NDArray[np.float64]
+
+MAX_VALUES = 32
+MAX_TABLES = 4096
+"""Tables of a service and an attribute; services beyond have none."""
+MAX_PENDING = 20_000
+"""Values that one tick can count."""
+USUAL_DECAY = 0.998
+BAD_DECAY = 0.9
+"""Per tick."""
+SLOW_FACTOR = 1.5
+"""A span is bad from this multiple of the usual duration of its operation."""
+MIN_BAD = 8.0
+"""Fewer bad spans say nothing."""
+MIN_GAIN = 0.2
+"""Smallest difference of shares that is named."""
+MIN_Z = 4.0
+"""Of the two-proportion test: many values are looked at."""
+NAMED = 5
+LEVEL_PACE = 0.05
+
+Counts = dict[str, list[float]]
+Difference = tuple[str, str, float, float]
+"""Attribute, value, share among bad spans, share before."""
+
+
+class Differences:
+    """See the module.
+
+    Args:
+        columns: Columns to compare.
+    """
+
+    def __init__(self, columns: tuple[str, ...]) -> None:
+        self.columns = columns
+        self.tables: dict[str, dict[str, Counts]] = {}
+        self.totals: dict[str, list[float]] = {}
+        self.levels: dict[str, float] = {}
+        self._pending: dict[tuple[str, str, str], list[float]] = {}
+        self._spans: dict[str, list[float]] = {}
+        self._sums: dict[str, list[float]] = {}
+
+    def add(self, spans: SpanBatch) -> None:
+        """Count a batch."""
+        if not self.columns:
+            return
+        services, names = spans["resource.service.name"], spans["name"]
+        bad = self._bad(spans, services, names).astype(np.int64)
+        width = len(services.values) + 1
+        counted = np.bincount(bad * width + services.codes + 1, minlength=2 * width).reshape(2, width)
+        for code, service in enumerate(services.values, 1):
+            total = self._spans.setdefault(service, [0.0, 0.0])
+            total[0] += float(counted[0, code])
+            total[1] += float(counted[1, code])
+        for column in self.columns:
+            self._count(column, spans[column], services, bad)
+
+    def tick(self) -> None:
+        """Take in what a tick has counted; what is old fades."""
+        for totals in self.totals.values():
+            totals[0] *= USUAL_DECAY
+            totals[1] *= BAD_DECAY
+        for tables in self.tables.values():
+            for counts in tables.values():
+                for cell in counts.values():
+                    cell[0] *= USUAL_DECAY
+                    cell[1] *= BAD_DECAY
+        for service in sorted(self._spans):
+            self._take(service, self._spans[service])
+        for service, column, value in sorted(self._pending):
+            self._place(service, column, value, self._pending[service, column, value])
+        for operation, (number, total) in sorted(self._sums.items()):
+            level = self.levels.get(operation)
+            if level is not None or len(self.levels) < MAX_TABLES:
+                mean = total / number
+                self.levels[operation] = mean if level is None else level + LEVEL_PACE * min(mean - level, level)
+        self._pending, self._spans, self._sums = {}, {}, {}
+
+    def of(self, service: str) -> list[Difference]:
+        """The values that set bad spans of a service apart, clearest first."""
+        usual, bad = self.totals.get(service, [0.0, 0.0])
+        if bad < MIN_BAD or usual < MIN_BAD:
+            return []
+        found: list[Difference] = []
+        for column, counts in self.tables.get(service, {}).items():
+            for value, (before, now) in counts.items():
+                share, was = min(now / bad, 1.0), min(before / usual, 1.0)
+                if share - was >= MIN_GAIN and _z(share, bad, was, usual) >= MIN_Z:
+                    found.append((column.partition(".")[2] or column, value, share, was))
+        return sorted(found, key=lambda one: (one[3] - one[2], one[0], one[1]))[:NAMED]
+
+    def state(self) -> dict[str, Any]:
+        """As JSON."""
+        pending = [[*key, *counts] for key, counts in self._pending.items()]
+        return {
+            "tables": self.tables,
+            "totals": self.totals,
+            "levels": self.levels,
+            "pending": pending,
+            "spans": self._spans,
+            "sums": self._sums,
+        }
+
+    def load(self, state: Mapping[str, Any]) -> None:
+        """Take up what ``state`` gave."""
+        pending = {(str(a), str(b), str(c)): [float(d), float(e)] for a, b, c, d, e in state["pending"]}
+        self.tables = {
+            str(service): {
+                str(column): {str(value): _pair(cell) for value, cell in counts.items()}
+                for column, counts in tables.items()
+                if column in self.columns
+            }
+            for service, tables in state["tables"].items()
+        }
+        self.totals = {str(service): _pair(cell) for service, cell in state["totals"].items()}
+        self.levels = {str(name): float(level) for name, level in state["levels"].items()}
+        self._spans = {str(service): _pair(cell) for service, cell in state["spans"].items()}
+        self._sums = {str(name): _pair(cell) for name, cell in state["sums"].items()}
+        self._pending = pending
+
+    def _bad(self, spans: SpanBatch, services: Any, names: Any) -> npt.NDArray[np.bool_]:
+        """bool[n]: failed, or slower than the operation usually is; adds to the sums of operations."""
+        failed = spans["status_code"] == "STATUS_CODE_ERROR"
+        millis = np.rint(spans["duration_nano"] / 1e3)
+        key = (services.codes + 1).astype(np.int64) * (len(names.values) + 1) + names.codes + 1
+        operations, which = np.unique(key, return_inverse=True)
+        number = np.bincount(which, minlength=len(operations))
+        total = np.bincount(which, weights=millis, minlength=len(operations))
+        limits = np.full(len(operations), np.inf)
+        for i, operation in enumerate(operations.tolist()):
+            service, name = divmod(operation, len(names.values) + 1)
+            text = f"{services.values[service - 1] if service else ''}|{names.values[name - 1] if name else ''}"
+            if text in self._sums or len(self._sums) < MAX_PENDING:
+                sums = self._sums.setdefault(text, [0.0, 0.0])
+                sums[0] += float(number[i])
+                sums[1] += float(total[i])
+            if text in self.levels:
+                limits[i] = SLOW_FACTOR * self.levels[text]
+        bad: npt.NDArray[np.bool_] = failed | (millis > limits[which])
+        return bad
+
+    def _count(self, column: str, values: Any, services: Any, bad: npt.NDArray[np.int64]) -> None:
+        known = values.codes >= 0
+        if not known.any():
+            return
+        width, depth = len(values.values), len(services.values) + 1
+        key = (bad[known] * depth + services.codes[known] + 1) * width + values.codes[known]
+        keys, numbers = np.unique(key, return_counts=True)
+        for one, number in zip(keys.tolist(), numbers.tolist(), strict=True):
+            rest, value = divmod(one, width)
+            is_bad, service = divmod(rest, depth)
+            if service:
+                cell = (services.values[service - 1], column, values.values[value])
+                if cell in self._pending or len(self._pending) < MAX_PENDING:
+                    self._pending.setdefault(cell, [0.0, 0.0])[is_bad] += number
+
+    def sentences(self, differences: list[Difference]) -> list[str]:
+        """``93 % of bad spans have card.type=amex, 21 % of the others before``."""
+        return [
+            f"{100 * share:.0f} % of bad spans have {attribute}={value}, {100 * before:.0f} % of the others before"
+            for attribute, value, share, before in differences
+        ]
+
+    def _take(self, service: str, spans: list[float]) -> None:
+        if service in self.totals or len(self.totals) * max(len(self.columns), 1) < MAX_TABLES:
+            total = self.totals.setdefault(service, [0.0, 0.0])
+            total[0] += spans[0]
+            total[1] += spans[1]
+
+    def _place(self, service: str, column: str, value: str, numbers: list[float]) -> None:
+        if service not in self.totals:
+            return
+        counts = self.tables.setdefault(service, {}).setdefault(column, {})
+        if value not in counts and len(counts) >= MAX_VALUES:
+            rarest = min(counts, key=lambda known: (sum(counts[known]), known))
+            if sum(counts[rarest]) >= sum(numbers):
+                return
+            del counts[rarest]
+        cell = counts.setdefault(value, [0.0, 0.0])
+        cell[0] += numbers[0]
+        cell[1] += numbers[1]
+
+
+def _pair(cell: Any) -> list[float]:
+    first, second = cell
+    return [float(first), float(second)]
+
+
+def _z(share: float, n: float, before: float, m: float) -> float:
+    """Two-proportion test with a pooled share."""
+    pooled = (share * n + before * m) / (n + m)
+    error = math.sqrt(max(pooled * (1 - pooled), 1e-6) * (1 / n + 1 / m))
+    return (share - before) / error

@@ -102,6 +102,6 @@ $(DEVELOP): $(RUNTIME)
 	$(PIP) --no-build-isolation -e '.[speed,arrow,dev]'
 	@touch $@
 
-$(BUILT): $(RUNTIME) $(NATIVE)
+$(BUILT): $(RUNTIME) $(NATIVE) $(wildcard pipeline/*.pxd pipeline/*/*.pxd)
 	$(BIN)/python setup.py -q build_ext --inplace
 	@touch $@

@@ -74,7 +74,7 @@ dashboards: $(DEVELOP) $(BUILT) ## write the Grafana dashboards and the bundled 
 	$(BIN)/python -m dashboards.build
 	$(BIN)/weir rules generate --config deploy/config/slo.yaml --output deploy/prometheus/rules/weir.yaml
 	$(BIN)/weir rules generate --config deploy/config/gateway.yaml --operator --output deploy/kubernetes/overlays/production/prometheusrule.yaml
-	cp deploy/prometheus/rules/weir.yaml deploy/helm/weir/files/rules.yaml
+	$(BIN)/weir rules generate --config deploy/config/gateway.yaml --output deploy/helm/weir/files/rules.yaml
 	cp deploy/config/gateway.yaml deploy/helm/weir/files/config.yaml
 	cp deploy/config/gateway.yaml deploy/kubernetes/base/config.yaml
 

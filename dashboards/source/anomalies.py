@@ -78,6 +78,24 @@ def build(flavour: Flavour) -> Dashboard:
             links=[link_to("service", flavour, "Open the service", service=f"${{__field.labels.{SERVICE}}}")],
         ),
     )
+    board.add(
+        number(
+            "Time to detect",
+            "Mean from the first evidence of an incident to the alarm, in the chosen time.",
+            "s",
+            Query(_mean(anomaly.INCIDENT_TIME_TO_DETECT)),
+            width=12,
+            no_value="no incident",
+        ),
+        number(
+            "Time to resolve",
+            "Mean from the alarm to the end of the incident, in the chosen time.",
+            "s",
+            Query(_mean(anomaly.INCIDENT_TIME_TO_RESOLVE)),
+            width=12,
+            no_value="no incident",
+        ),
+    )
     for signal in anomaly.SIGNALS:
         select = f'{{{chosen},{SPAN}=~"$operation",{SIGNAL}="{signal}"}}'
         board.add(
@@ -117,3 +135,8 @@ def build(flavour: Flavour) -> Dashboard:
         ),
     )
     return board.build()
+
+
+def _mean(histogram: str) -> str:
+    total, number_of = (f"sum(increase({histogram}_{part}[$__range]))" for part in ("sum", "count"))
+    return f"{total} / ({number_of} > 0)"

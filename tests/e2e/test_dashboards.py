@@ -77,6 +77,8 @@ HEALTHY = "nothing is wrong here; the expression is about what is"
 MAY_BE_EMPTY = {
     f"{anomaly.INCIDENT_ACTIVE} == 1": HEALTHY,
     anomaly.INCIDENT_SUSPECT_SHARE: HEALTHY,
+    anomaly.INCIDENT_TIME_TO_DETECT: HEALTHY,
+    anomaly.INCIDENT_TIME_TO_RESOLVE: HEALTHY,
     f"{anomaly.ANOMALY_ACTIVE}{{{anomaly.SERVICE_NAME}": HEALTHY,
     "otelcol_receiver_rejected_spans_total": "the stock SDK sends no span without ids",
     "otelcol_connector_overflowed_items_total": "no limit was reached",

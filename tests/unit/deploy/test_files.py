@@ -107,7 +107,9 @@ def test_manifests_are_valid(overlay: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("values", sorted((CHART / "ci").glob("*.yaml")), ids=lambda path: path.stem)
 def test_the_chart_renders_valid_manifests(values: Path, tmp_path: Path) -> None:
     run("helm", "lint", "--strict", str(CHART), "-f", str(values))
-    kubernetes_validate(run("helm", "template", "test", str(CHART), "-f", str(values)), tmp_path)
+    kubernetes_validate(
+        run("helm", "template", "test", str(CHART), "--kube-version", "1.34.0", "-f", str(values)), tmp_path
+    )
 
 
 @pytest.mark.parametrize("values", sorted((CHART / "ci").glob("*.yaml")), ids=lambda path: path.stem)
@@ -134,7 +136,6 @@ def test_every_value_is_used_by_a_template() -> None:
     ("copy", "original"),
     [
         ("helm/weir/files/config.yaml", "config/gateway.yaml"),
-        ("helm/weir/files/rules.yaml", "prometheus/rules/weir.yaml"),
         ("kubernetes/base/config.yaml", "config/gateway.yaml"),
     ],
 )

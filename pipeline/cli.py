@@ -177,6 +177,33 @@ def generate_rules(
         output.write_text(text)
 
 
+@rules_app.command()
+def openslo(
+    context: typer.Context,
+    files: Annotated[list[Path] | None, typer.Argument(metavar="FILE", help="OpenSLO v1 documents.")] = None,
+    config: Config = None,
+    overrides: Set = None,
+) -> None:
+    """OpenSLO documents to a section ``slo``; with ``--config``, the objectives of a configuration to OpenSLO."""
+    import yaml
+
+    from pipeline.rules.document import flavour_of, objectives_of
+    from pipeline.rules.openslo import from_openslo, to_openslo
+
+    uris, values = _sources(context, config, overrides)
+    if bool(files) == bool(uris):
+        raise typer.BadParameter("give either files or --config")
+    if uris:
+        checked = _checked(uris, values)
+        documents = to_openslo(objectives_of(checked), flavour_of(checked))
+        typer.echo(yaml.safe_dump_all(documents, sort_keys=False, allow_unicode=True, width=10_000), nl=False)
+        return
+    with _reported():
+        found = from_openslo([one for file in files or () for one in yaml.safe_load_all(file.read_text())])
+        section = {"slo": {"objectives": found}}
+        typer.echo(yaml.safe_dump(section, sort_keys=False, allow_unicode=True, width=10_000), nl=False)
+
+
 dashboards_app = typer.Typer(help="Grafana dashboards over Weir's metrics.")
 app.add_typer(dashboards_app, name="dashboards")
 

@@ -41,8 +41,8 @@ class ObjectiveRules:
         """Ratios per window, rates, budget."""
         period = f"{self._objective.period}d"
         for window in WINDOWS_S:
-            yield self._record(names.error_ratio(window), self._error_ratio(window), window)
-        total, errors = self._rates("5m")
+            yield self._record(names.error_ratio(window), _error_ratio(self._objective, self._flavour, window), window)
+        total, errors = rates(self._objective, self._flavour, "5m")
         yield self._record(names.ERROR_RATE, errors)
         yield self._record(names.TOTAL_RATE, total)
         sums = [f"sum_over_time({rate}{self._select}[{period}])" for rate in (names.ERROR_RATE, names.TOTAL_RATE)]
@@ -97,33 +97,6 @@ class ObjectiveRules:
     def _record(self, name: str, expr: str, window: str = "") -> Recording:
         return Recording(name, expr, {**self._labels, **({names.SLOTH_WINDOW: window} if window else {})})
 
-    def _rates(self, window: str) -> tuple[str, str]:
-        """All events and bad events per second."""
-        objective = self._objective
-        if objective.queries is not None:
-            given = (objective.queries.total, objective.queries.errors)
-            total, errors = (f"sum({query.replace(WINDOW, f'[{window}]')})" for query in given)
-            return total, f"({errors} or 0 * {total})"
-        red = self._red(window)
-        if objective.latency is None:
-            return red.rate(), red.errors()
-        return red.rate(), f"{red.rate()} * (1 - {red.within(objective.latency)})"
-
-    def _error_ratio(self, window: str) -> str:
-        objective = self._objective
-        if objective.queries is not None:
-            total, errors = self._rates(window)
-            return f"{errors} / ({total} > 0)"
-        red = self._red(window)
-        return red.error_ratio() if objective.latency is None else f"1 - {red.within(objective.latency)}"
-
-    def _red(self, window: str) -> Red:
-        objective, flavour = self._objective, self._flavour
-        select = [f'{flavour.service}="{_quoted(objective.service)}"']
-        if objective.operation:
-            select.append(f'{flavour.span_name}="{_quoted(objective.operation)}"')
-        return Red(flavour, window, select, [f"SPAN_KIND_{kind.upper()}" for kind in objective.span_kinds])
-
     def _per_budget(self, window: str) -> str:
         return f"{names.error_ratio(window)}{self._select} / {self._on} group_left {names.ERROR_BUDGET}{self._select}"
 
@@ -137,6 +110,33 @@ class ObjectiveRules:
                     for window in (burn.short, burn.long)
                 )
                 yield f"({short} and {long})"
+
+
+def rates(objective: Objective, flavour: Flavour, window: str) -> tuple[str, str]:
+    """All events and bad events per second."""
+    if objective.queries is not None:
+        given = (objective.queries.total, objective.queries.errors)
+        total, errors = (f"sum({query.replace(WINDOW, f'[{window}]')})" for query in given)
+        return total, f"({errors} or 0 * {total})"
+    red = _red(objective, flavour, window)
+    if objective.latency is None:
+        return red.rate(), red.errors()
+    return red.rate(), f"{red.rate()} * (1 - {red.within(objective.latency)})"
+
+
+def _error_ratio(objective: Objective, flavour: Flavour, window: str) -> str:
+    if objective.queries is not None:
+        total, errors = rates(objective, flavour, window)
+        return f"{errors} / ({total} > 0)"
+    red = _red(objective, flavour, window)
+    return red.error_ratio() if objective.latency is None else f"1 - {red.within(objective.latency)}"
+
+
+def _red(objective: Objective, flavour: Flavour, window: str) -> Red:
+    select = [f'{flavour.service}="{_quoted(objective.service)}"']
+    if objective.operation:
+        select.append(f'{flavour.span_name}="{_quoted(objective.operation)}"')
+    return Red(flavour, window, select, [f"SPAN_KIND_{kind.upper()}" for kind in objective.span_kinds])
 
 
 def _quoted(text: str) -> str:

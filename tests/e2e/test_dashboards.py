@@ -190,3 +190,34 @@ def test_the_watchdog_fires_and_nothing_pages(prometheus: Prometheus) -> None:
     eventually(firing)
     paged = prometheus.values('ALERTS{alertstate="firing",severity="page"}')
     assert {dict(labels)["alertname"] for labels in paged} <= {"SLOErrorBudgetBurnFast"}
+
+
+ENTRANCE = 'page="classic",span_kind=~"SPAN_KIND_SERVER|SPAN_KIND_CONSUMER"'
+EVENTS, BAD = (exposed(name) for name in (slo.SLO_EVENTS, slo.SLO_BAD_EVENTS))
+
+
+@pytest.mark.parametrize(
+    ("live", "counted"),
+    [
+        (
+            f'{BAD}{{slo="checkout-availability"}}',
+            f'traces_span_metrics_calls_total{{{ENTRANCE},service_name="checkout",status_code="STATUS_CODE_ERROR"}}',
+        ),
+        (
+            f'{EVENTS}{{slo="frontend-latency"}}',
+            f'traces_span_metrics_calls_total{{{ENTRANCE},service_name="frontend"}}',
+        ),
+        (
+            f'{EVENTS}{{slo="frontend-latency"}} - {BAD}',
+            f'traces_span_metrics_duration_seconds_bucket{{{ENTRANCE},service_name="frontend",le="0.25"}}',
+        ),
+    ],
+)
+def test_live_slos_count_what_the_metrics_count(prometheus: Prometheus, live: str, counted: str) -> None:
+    """The bucket of 250 ms is no default bound: the objective has brought it."""
+
+    def equal() -> None:
+        assert prometheus.scalar(f"sum({live}) - sum({counted})") == 0
+        assert prometheus.scalar(f"sum({counted})") > 0
+
+    eventually(equal)

@@ -13,7 +13,7 @@ class ConfigError(WeirError):
         self.problems = problems
 
 
-class MalformedPayload(WeirError):
+class MalformedPayload(WeirError):  # noqa: N818 - part of the public interface
     """The bytes are not what they claim to be. The sender must not retry: 400 / INVALID_ARGUMENT."""
 
     def __init__(self, message: str, offset: int = -1) -> None:
@@ -21,7 +21,7 @@ class MalformedPayload(WeirError):
         self.offset = offset
 
 
-class PayloadTooLarge(WeirError):
+class PayloadTooLarge(WeirError):  # noqa: N818 - part of the public interface
     """A limit on bytes or items is exceeded. The sender must not retry: 413 / RESOURCE_EXHAUSTED without RetryInfo."""
 
 

@@ -36,9 +36,9 @@ UNIT = 4096.0
 """Steps per decade of the rounded logarithms: 0.06 %."""
 SHORTEST_MS = 0.01
 """Shorter times are taken as this: below, clocks and rounding speak."""
-SERVED = (2, 5)
-CALLING = (3, 4)
-"""Numbers of SpanKind: server and consumer; client and producer."""
+SERVED = np.isin(np.arange(256), (2, 5))
+CALLING = np.isin(np.arange(256), (3, 4))
+"""By number of SpanKind: server and consumer; client and producer."""
 RATE_VARIANCE = 0.19
 """Of log10 of one Poisson count: (log10 e)²."""
 COMMON_SHARE = 0.3
@@ -121,7 +121,7 @@ class TickInputs:
     def _durations(self, joined: Joined, tick: int) -> tuple[Int64s, Floats, Floats, Floats]:
         """Exclusive time. Of calls to other services the gap is looked at instead: where most calls of an operation
         have a callee, one without is a lost span, not a slow caller."""
-        calling = np.isin(joined.kinds, CALLING)
+        calling = CALLING[joined.kinds]
         remote = calling & (joined.callees >= 0)
         size = len(self._own)
         self.calls_out = FORGETTING * self.calls_out + np.bincount(joined.operations[calling], minlength=size)
@@ -135,7 +135,7 @@ class TickInputs:
         return _placed(self._own[found], means, variances, counts)
 
     def _gap_times(self, joined: Joined, tick: int) -> tuple[Int64s, Floats, Floats, Floats]:
-        chosen = ~joined.failed & (joined.callees >= 0) & np.isin(joined.kinds, CALLING)
+        chosen = ~joined.failed & (joined.callees >= 0) & CALLING[joined.kinds]
         callee = self.service_of[joined.callees[chosen]].astype(np.int64)
         keys, which = np.unique(joined.operations[chosen].astype(np.int64) << 32 | callee, return_inverse=True)
         _, means, variances, counts = _moments(which.astype(np.int32), joined.gap_nano[chosen], len(keys))
@@ -156,7 +156,7 @@ class TickInputs:
         return _placed(self._rate[found], ratio, variance, np.maximum(np.maximum(calls[found], usual), 1.0))
 
     def _error_shares(self, joined: Joined, tick: int) -> tuple[Int64s, Floats, Floats, Floats]:
-        served = np.isin(joined.kinds, SERVED)
+        served = SERVED[joined.kinds]
         services = self.service_of[joined.operations[served]]
         size = len(self.bank.services) + 1
         calls = np.bincount(services, minlength=size).astype(np.float64)
@@ -196,7 +196,10 @@ class TickInputs:
             self._generations = generations
         if len(self._own) < self.operations.capacity:
             self._grow(self.operations.capacity)
-        for operation in np.unique(operations[self.service_of[operations] < 0]).tolist():
+        unknown = self.service_of[operations] < 0
+        if not unknown.any():
+            return
+        for operation in np.unique(operations[unknown]).tolist():
             service = self.name(operation)[0]
             self.service_of[operation] = self.bank.service(service)
 

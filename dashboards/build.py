@@ -9,7 +9,7 @@ from pathlib import Path
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 
 from dashboards.source import anomalies, fleet, pipeline_self, service, service_map, slo
-from pipeline.promql.flavour import Flavour
+from pipeline.promql.flavour import Flavour, Histograms, Naming, Unit
 
 COMPILED = Path(__file__).parent / "compiled"
 SOURCES = {
@@ -20,11 +20,9 @@ SOURCES = {
     "slo": slo,
     "self": pipeline_self,
 }
-FLAVOURS = tuple(
-    Flavour(naming, unit, histograms)
-    for naming, unit in (("otelcol", "s"), ("otelcol", "ms"), ("tempo", "s"))
-    for histograms in ("classic", "native")
-)
+SPELLINGS: tuple[tuple[Naming, Unit], ...] = (("otelcol", "s"), ("otelcol", "ms"), ("tempo", "s"))
+HISTOGRAMS: tuple[Histograms, ...] = ("classic", "native")
+FLAVOURS = tuple(Flavour(naming, unit, histograms) for naming, unit in SPELLINGS for histograms in HISTOGRAMS)
 
 
 def compiled(flavour: Flavour) -> Iterator[tuple[str, str]]:

@@ -58,7 +58,6 @@ def from_openslo(documents: Sequence[Any]) -> list[dict[str, Any]]:
 def _document(objective: Objective, flavour: Flavour) -> dict[str, Any]:
     total, errors = rates(objective, flavour, "5m")
     plain = objective.model_dump(mode="json", exclude_defaults=True)
-    plain["period"] = f"{objective.period}d"
     return {
         "apiVersion": API_VERSION,
         "kind": "SLO",

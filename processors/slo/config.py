@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema, model_validator
 
 from pipeline.api import ComponentConfig
 from pipeline.config.durations import Duration
@@ -20,6 +20,15 @@ def _days(value: Any) -> Any:
     if isinstance(value, str) and (match := re.fullmatch(r"([0-9]+)d", value.strip())):
         return int(match[1])
     raise ValueError(f'{value!r} is not a number of days; write it like "30d"')
+
+
+Days = Annotated[
+    int,
+    BeforeValidator(_days),
+    PlainSerializer(lambda days: f"{days}d", return_type=str),
+    WithJsonSchema({"type": "string", "examples": ["30d"]}),
+]
+"""A number of days, written ``30d``."""
 
 
 class Queries(ComponentConfig):
@@ -64,7 +73,7 @@ class Objective(ComponentConfig):
     operation: str = ""
     span_kinds: tuple[Kind, ...] = Field(default=("server", "consumer"), min_length=1)
     objective: float = Field(gt=0, lt=100)
-    period: Annotated[int, BeforeValidator(_days), Field(ge=7, le=90)] = 30
+    period: Annotated[Days, Field(ge=7, le=90)] = 30
     latency: Annotated[Duration, Field(gt=0)] | None = None
     queries: Queries | None = None
     description: str = ""

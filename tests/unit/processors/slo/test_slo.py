@@ -141,3 +141,8 @@ def test_mistakes_are_named(change: dict[str, Any], message: str) -> None:
 def test_names_must_differ() -> None:
     with pytest.raises(ValidationError, match="more than once: cart-availability"):
         Config.model_validate({"objectives": [AVAILABILITY, AVAILABILITY]})
+
+
+def test_what_is_printed_can_be_read_again() -> None:
+    config = Config.model_validate({"objectives": [AVAILABILITY, LATENCY]})
+    assert Config.model_validate(config.model_dump(mode="json")) == config

@@ -103,6 +103,17 @@ def test_manifests_are_valid(overlay: str, tmp_path: Path) -> None:
     kubernetes_validate(run("kubectl", "kustomize", str(DEPLOY / "kubernetes" / overlay)), tmp_path)
 
 
+@needs("kubectl", "kubernetes.io/releases/download")
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_policies_are_about_the_pods_of_weir_and_no_others(overlay: str) -> None:
+    text = run("kubectl", "kustomize", str(DEPLOY / "kubernetes" / overlay))
+    found = {one["kind"]: one["spec"] for one in yaml.safe_load_all(text) if "spec" in one}
+    pods = found["StatefulSet"]["template"]["metadata"]["labels"]
+    for selector in (found["NetworkPolicy"]["podSelector"], found["PodDisruptionBudget"]["selector"]):
+        assert selector["matchLabels"].items() <= pods.items()
+        assert selector["matchLabels"]["app.kubernetes.io/name"] == "weir"
+
+
 @needs("helm", "helm.sh/docs/intro/install; or go install helm.sh/helm/v3/cmd/helm@v3.19.0")
 @pytest.mark.parametrize("values", sorted((CHART / "ci").glob("*.yaml")), ids=lambda path: path.stem)
 def test_the_chart_renders_valid_manifests(values: Path, tmp_path: Path) -> None:

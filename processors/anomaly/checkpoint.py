@@ -53,7 +53,7 @@ def save(parts: Parts, since: dict[str, float]) -> bytes:
         "thinning": store.thinning,
         "incidents": incidents.state(),
         "since": since,
-        "differences": differences.state(),
+        "differences": differences.state(inputs),
     }
     number = np.zeros(inputs.operations.capacity, np.uint64)
     number[operations] = np.arange(len(operations), dtype=np.uint64)
@@ -86,14 +86,13 @@ def load(state: bytes, parts: Parts) -> dict[str, float]:
         since = {str(name): float(second) for name, second in header["since"].items()}
         kept = Incidents(incidents.threshold)
         kept.load(header["incidents"])
-        compared = Differences(differences.columns)
-        compared.load(header["differences"])
         open_tick, thinning = int(header["open_tick"]), int(header["thinning"])
         edges = {(str(caller), str(callee)): int(tick) for caller, callee, tick in header["edges"]}
         roots_seen = float(header["roots_seen"])
         silence = {str(name): int(ticks) for name, ticks in header["silence"].items()}
         rows = _operations(inputs, header["operations"])
         numbers = rows.astype(np.uint64)
+        Differences(differences.columns).load(header["differences"], inputs, rows)
         pending, waiting = (_renumbered(given[name], numbers) for name in ("pending", "waiting"))
         if len(header["series"]) > inputs.bank.max_series:
             raise ValueError("more series than max_series")
@@ -108,7 +107,7 @@ def load(state: bytes, parts: Parts) -> dict[str, float]:
     evidence.resize(inputs.bank.capacity)
     evidence.total[series] = given["evidence"]
     incidents.load(kept.state())
-    differences.load(compared.state())
+    differences.load(header["differences"], inputs, rows)
     inputs.edges, inputs.roots_seen, inputs.silence = edges, roots_seen, silence
     for counts, saved in zip(_counts(inputs), given["calls"], strict=True):
         counts[rows] = saved

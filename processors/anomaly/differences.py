@@ -17,8 +17,9 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.api import SpanBatch
+from processors.anomaly.tick_inputs import TickInputs
 
-Floats = npt.NDArray[np.float64]
+Int32s = npt.NDArray[np.int32]
 
 MAX_VALUES = 32
 MAX_TABLES = 4096
@@ -55,25 +56,35 @@ class Differences:
         self.columns = columns
         self.tables: dict[str, dict[str, Counts]] = {}
         self.totals: dict[str, list[float]] = {}
-        self.levels: dict[str, float] = {}
+        self.levels = np.zeros(0)
         self._pending: dict[tuple[str, str, str], list[float]] = {}
         self._spans: dict[str, list[float]] = {}
-        self._sums: dict[str, list[float]] = {}
+        self._sums = np.zeros((2, 0))
+        self._generation = -1
 
-    def add(self, spans: SpanBatch) -> None:
-        """Count a batch."""
+    def add(self, spans: SpanBatch, operations: Int32s, inputs: TickInputs) -> None:
+        """Count a batch.
+
+        Args:
+            operations: int32[n], number of each span's operation.
+            inputs: Knows the services of operations.
+        """
         if not self.columns:
             return
-        services, names = spans["resource.service.name"], spans["name"]
-        bad = self._bad(spans, services, names).astype(np.int64)
-        width = len(services.values) + 1
-        counted = np.bincount(bad * width + services.codes + 1, minlength=2 * width).reshape(2, width)
-        for code, service in enumerate(services.values, 1):
-            total = self._spans.setdefault(service, [0.0, 0.0])
-            total[0] += float(counted[0, code])
-            total[1] += float(counted[1, code])
+        self._fit(inputs)
+        bad = self._bad(spans, operations).astype(np.int64)
+        services = inputs.service_of[operations].astype(np.int64)
+        names = inputs.bank.services
+        group = bad * len(names) + services
+        counted = np.bincount(group, minlength=2 * len(names)).reshape(2, -1)
+        for service in np.flatnonzero(counted.any(0)).tolist():
+            total = self._spans.setdefault(names[service], [0.0, 0.0])
+            total[0] += float(counted[0, service])
+            total[1] += float(counted[1, service])
         for column in self.columns:
-            self._count(column, spans[column], services, bad)
+            field = spans.projection.field(column)
+            if field is not None and spans.words(field).any():
+                self._count(column, spans[column], group, names)
 
     def tick(self) -> None:
         """Take in what a tick has counted; what is old fades."""
@@ -89,12 +100,12 @@ class Differences:
             self._take(service, self._spans[service])
         for service, column, value in sorted(self._pending):
             self._place(service, column, value, self._pending[service, column, value])
-        for operation, (number, total) in sorted(self._sums.items()):
-            level = self.levels.get(operation)
-            if level is not None or len(self.levels) < MAX_TABLES:
-                mean = total / number
-                self.levels[operation] = mean if level is None else level + LEVEL_PACE * min(mean - level, level)
-        self._pending, self._spans, self._sums = {}, {}, {}
+        seen = self._sums[0] > 0
+        mean = self._sums[1] / np.maximum(self._sums[0], 1.0)
+        moved = self.levels + LEVEL_PACE * np.minimum(mean - self.levels, self.levels)
+        self.levels = np.where(seen, np.where(self.levels > 0, moved, mean), self.levels)
+        self._sums[:] = 0.0
+        self._pending, self._spans = {}, {}
 
     def of(self, service: str) -> list[Difference]:
         """The values that set bad spans of a service apart, clearest first."""
@@ -109,20 +120,20 @@ class Differences:
                     found.append((column.partition(".")[2] or column, value, share, was))
         return sorted(found, key=lambda one: (one[3] - one[2], one[0], one[1]))[:NAMED]
 
-    def state(self) -> dict[str, Any]:
-        """As JSON."""
-        pending = [[*key, *counts] for key, counts in self._pending.items()]
+    def state(self, inputs: TickInputs) -> dict[str, Any]:
+        """As JSON; operations by name."""
+        self._fit(inputs)
+        operations = inputs.operations.keys.rows().tolist()
         return {
             "tables": self.tables,
             "totals": self.totals,
-            "levels": self.levels,
-            "pending": pending,
+            "pending": [[*key, *counts] for key, counts in self._pending.items()],
             "spans": self._spans,
-            "sums": self._sums,
+            "levels": [[float(self.levels[row]), *map(float, self._sums[:, row])] for row in operations],
         }
 
-    def load(self, state: Mapping[str, Any]) -> None:
-        """Take up what ``state`` gave."""
+    def load(self, state: Mapping[str, Any], inputs: TickInputs, operations: npt.NDArray[np.int64]) -> None:
+        """Take up what ``state`` gave; ``operations``: the rows that its operations have now."""
         pending = {(str(a), str(b), str(c)): [float(d), float(e)] for a, b, c, d, e in state["pending"]}
         self.tables = {
             str(service): {
@@ -133,46 +144,49 @@ class Differences:
             for service, tables in state["tables"].items()
         }
         self.totals = {str(service): _pair(cell) for service, cell in state["totals"].items()}
-        self.levels = {str(name): float(level) for name, level in state["levels"].items()}
         self._spans = {str(service): _pair(cell) for service, cell in state["spans"].items()}
-        self._sums = {str(name): _pair(cell) for name, cell in state["sums"].items()}
         self._pending = pending
+        levels = np.array(state["levels"], np.float64).reshape(-1, 3)
+        if len(levels) != len(operations) or not np.isfinite(levels).all():
+            raise ValueError("levels do not fit the operations")
+        self._fit(inputs)
+        self.levels[operations] = levels[:, 0]
+        self._sums[:, operations] = levels[:, 1:].T
 
-    def _bad(self, spans: SpanBatch, services: Any, names: Any) -> npt.NDArray[np.bool_]:
+    def _fit(self, inputs: TickInputs) -> None:
+        """Have a level per operation; forget all where numbers may have gone to others."""
+        table = inputs.operations
+        if table.generation != self._generation:
+            self.levels = np.zeros(table.capacity)
+            self._sums = np.zeros((2, table.capacity))
+            self._generation = table.generation
+        missing = table.capacity - len(self.levels)
+        if missing > 0:
+            self.levels = np.concatenate((self.levels, np.zeros(missing)))
+            self._sums = np.concatenate((self._sums, np.zeros((2, missing))), axis=1)
+
+    def _bad(self, spans: SpanBatch, operations: Int32s) -> npt.NDArray[np.bool_]:
         """bool[n]: failed, or slower than the operation usually is; adds to the sums of operations."""
-        failed = spans["status_code"] == "STATUS_CODE_ERROR"
-        millis = np.rint(spans["duration_nano"] / 1e3)
-        key = (services.codes + 1).astype(np.int64) * (len(names.values) + 1) + names.codes + 1
-        operations, which = np.unique(key, return_inverse=True)
-        number = np.bincount(which, minlength=len(operations))
-        total = np.bincount(which, weights=millis, minlength=len(operations))
-        limits = np.full(len(operations), np.inf)
-        for i, operation in enumerate(operations.tolist()):
-            service, name = divmod(operation, len(names.values) + 1)
-            text = f"{services.values[service - 1] if service else ''}|{names.values[name - 1] if name else ''}"
-            if text in self._sums or len(self._sums) < MAX_PENDING:
-                sums = self._sums.setdefault(text, [0.0, 0.0])
-                sums[0] += float(number[i])
-                sums[1] += float(total[i])
-            if text in self.levels:
-                limits[i] = SLOW_FACTOR * self.levels[text]
-        bad: npt.NDArray[np.bool_] = failed | (millis > limits[which])
+        micros = np.rint(spans["duration_nano"] / 1e3)
+        number = np.bincount(operations)
+        self._sums[0, : len(number)] += number
+        self._sums[1, : len(number)] += np.bincount(operations, weights=micros)
+        level = self.levels[operations]
+        slow = (level > 0) & (micros > SLOW_FACTOR * level)
+        bad: npt.NDArray[np.bool_] = slow | (spans["status_code"] == "STATUS_CODE_ERROR")
         return bad
 
-    def _count(self, column: str, values: Any, services: Any, bad: npt.NDArray[np.int64]) -> None:
+    def _count(self, column: str, values: Any, group: npt.NDArray[np.int64], names: list[str]) -> None:
         known = values.codes >= 0
-        if not known.any():
-            return
-        width, depth = len(values.values), len(services.values) + 1
-        key = (bad[known] * depth + services.codes[known] + 1) * width + values.codes[known]
+        width = len(values.values)
+        key = group[known] * width + values.codes[known]
         keys, numbers = np.unique(key, return_counts=True)
         for one, number in zip(keys.tolist(), numbers.tolist(), strict=True):
             rest, value = divmod(one, width)
-            is_bad, service = divmod(rest, depth)
-            if service:
-                cell = (services.values[service - 1], column, values.values[value])
-                if cell in self._pending or len(self._pending) < MAX_PENDING:
-                    self._pending.setdefault(cell, [0.0, 0.0])[is_bad] += number
+            is_bad, service = divmod(rest, len(names))
+            cell = (names[service], column, values.values[value])
+            if cell in self._pending or len(self._pending) < MAX_PENDING:
+                self._pending.setdefault(cell, [0.0, 0.0])[is_bad] += number
 
     def sentences(self, differences: list[Difference]) -> list[str]:
         """``93 % of bad spans have card.type=amex, 21 % of the others before``."""

@@ -94,8 +94,9 @@ class Anomaly(Processor):
         self._close_ticks(now)
         if self._store.open_tick < 0:
             self._store.skip_to(max(0, (now - self._lateness) // self._window))
-        self.differences.add(spans)
-        self._store.add(spans, self.inputs.operations_of(spans), now // self._window)
+        operations = self.inputs.operations_of(spans)
+        self.differences.add(spans, operations, self.inputs)
+        self._store.add(spans, operations, now // self._window)
         return spans
 
     def process_metrics(self, metrics: MetricSnapshot) -> MetricSnapshot:

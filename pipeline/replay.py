@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 MAX_PAUSE_S = 10.0
 DRAIN_S = 60.0
+UNREACHABLE = ("grpc_unavailable", "grpc_deadline_exceeded", "refused", "dns", "tls", "timeout", "connection")
 
 
 def replay(
@@ -68,6 +69,9 @@ def replay(
                             continue
                         if recorded:
                             pause.wait(pace.pause_s(content.unix_nano))
+                        if _is_gone(own):
+                            console.print(f"{endpoint} does not answer", style="red", highlight=False)
+                            return 1
                         _put(exporter, record.signal, record.payload, content.items, pause)
                         progress.update(task, completed=record.end)
                 except MalformedPayload as error:
@@ -77,6 +81,15 @@ def replay(
     finally:
         exporter.shutdown()
     return _report(own, skipped, console)
+
+
+def _is_gone(own: OwnMetrics) -> bool:
+    """Whether something was given up because nobody took it in time; there is no sense in sending the rest then."""
+    return any(
+        own.value(f"otelcol_exporter_send_failed_{items}", reason=reason)
+        for items in ITEM_NAMES.values()
+        for reason in UNREACHABLE
+    )
 
 
 def _put(exporter: PushExporter, signal: str, payload: bytes, items: int, pause: threading.Event) -> None:
@@ -90,7 +103,11 @@ def _put(exporter: PushExporter, signal: str, payload: bytes, items: int, pause:
 
 
 def _exporter(endpoint: str, settings: Settings) -> PushExporter:
-    common = {"endpoint": endpoint, "sending_queue": {"num_consumers": 4, "queue_size": 64}}
+    common = {
+        "endpoint": endpoint,
+        "sending_queue": {"num_consumers": 4, "queue_size": 64},
+        "retry_on_failure": {"initial_interval": "500ms", "max_interval": "5s", "max_elapsed_time": "15s"},
+    }
     cls: type[Exporter] = OtlpHttpExporter
     config: dict[str, Any] = common
     if not endpoint.startswith(("http://", "https://")):

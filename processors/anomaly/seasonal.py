@@ -144,7 +144,7 @@ class SeasonalDetector(RowArrays):
         a = self.arrays
         scale = np.where(a["scale"] <= 0, self._features, a["scale"])
         still = 1e-9 * (a["size"][:, None] + 1e-9)
-        flat = (a["ticks"] > 0)[:, None] & (a["scale"] <= 1e-3 * still)
+        flat = (a["ticks"] > self.warm_up)[:, None] & (a["scale"] <= 1e-3 * still)
         self._scaled = np.where(flat, np.where(self._features > still, WINSOR, 0.0), self._features / (scale + TINY))
         excess = self._scaled - a["threshold"]
         spread = np.maximum(a["excess2"] - a["excess"] ** 2, 1e-6)

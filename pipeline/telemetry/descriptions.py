@@ -25,6 +25,15 @@ DESCRIPTIONS = {
     "otelcol_exporter_send_failed_spans": "Spans that could not be sent",
     "otelcol_exporter_sent_metric_points": "Data points sent",
     "otelcol_exporter_send_failed_metric_points": "Data points that could not be sent",
+    "otelcol_exporter_queue_size": "What waits in a sending queue or is under way",
+    "otelcol_exporter_queue_capacity": "What a sending queue may hold",
+    "otelcol_exporter_enqueue_failed_spans": "Spans refused because a sending queue is full",
+    "otelcol_exporter_enqueue_failed_metric_points": "Data points refused because a sending queue is full",
+    "otelcol_exporter_enqueue_failed_log_records": "Log records refused because a sending queue is full",
+    "otelcol_exporter_sent_log_records": "Log records sent",
+    "otelcol_exporter_send_failed_log_records": "Log records that could not be sent",
+    "weir_exporter_retries": "Attempts that will be repeated, by reason",
+    "weir_exporter_splits": "Requests halved because they were too large",
     "weir_receiver_requests": "Requests by outcome",
 }  # fmt: skip
 """Name → meaning. A connector's metrics are those of a processor with ``connector`` in the name."""

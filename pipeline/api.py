@@ -231,6 +231,9 @@ class Host(Protocol):
     def status(self) -> Mapping[str, Any]:
         """``{"ready": bool, "live": bool, "started_unix_nano": int, "components": {id: {"status": …}}}``."""
 
+    def snapshots(self) -> Sequence[MetricSnapshot]:
+        """What every processor and connector has measured, cumulative, as of now."""
+
 
 class Extension(Component):
     """Something beside the pipelines."""

@@ -192,13 +192,14 @@ class Meter:
 
     # -- life of the metrics -----------------------------------------------------------------------
 
-    def collect(self, now_unix_nano: int, delta: bool = False) -> MetricSnapshot:
+    def collect(self, now_unix_nano: int, delta: bool = False, exported: bool = True) -> MetricSnapshot:
         """All metrics as of now.
 
         Args:
             now_unix_nano: Time of the points.
             delta: Counters and histograms as differences to the last collect with ``delta``, without series that did
                 not change. One exporter at most may use this.
+            exported: False for those who only look: a series that no exporter has got does not expire earlier for it.
         Cost: a copy of the columns' live rows.
         """
         resources, positions = self._resources()
@@ -209,7 +210,7 @@ class Meter:
             metric = instrument.metric(Readout(rows, series, delta, self._delta_since_unix_nano))
             if metric is not None:
                 metrics.append(metric)
-        for table in self.tables:
+        for table in self.tables if exported else ():
             table.note_collected(delta)
         if delta:
             self._delta_since_unix_nano = now_unix_nano

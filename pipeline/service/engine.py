@@ -150,6 +150,12 @@ class Engine:
             ]
         return [batch for batch in batches if batch is not None]
 
+    def snapshots(self) -> Sequence[MetricSnapshot]:
+        """See ``pipeline.api.Host``. The lock is held while arrays are copied."""
+        with self._lock:
+            now = self.clock.unix_nano()
+            return [meter.collect(now, exported=False) for meter in self.graph.meters.values() if meter.instruments]
+
     @property
     def own_metrics_addresses(self) -> list[tuple[str, int]]:
         """Where own metrics are served."""

@@ -102,6 +102,20 @@ def test_new_series_have_higher_numbers() -> None:
     assert new == {("o", "x"), ("c", "b")}
 
 
+@pytest.mark.parametrize(("exported", "left"), [(False, ["a"]), (True, [])])
+def test_a_look_does_not_let_a_series_expire_that_no_exporter_has_got(exported: bool, left: list[str]) -> None:
+    clock = FakeClock()
+    meter = Meter("test", clock, Limits(expire_series_after_s=10))
+    calls = meter.counter("c", labels=("name",))
+    meter.collect(0)
+    clock.advance(1)
+    calls.add(("a",))
+    meter.collect(0, exported=exported)
+    clock.advance(11)
+    meter.tick()
+    assert [point.labels["span.name"] for point in meter.collect(0).points()] == left
+
+
 def test_figures_about_itself() -> None:
     clock = FakeClock()
     meter = Meter("test", clock, Limits(max_series=2, expire_series_after_s=10))

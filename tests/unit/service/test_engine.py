@@ -342,3 +342,9 @@ def test_only_used_components_are_constructed() -> None:
     result = checked(CHAIN.replace("step/1: ,", "step/1: , step/3: ,"))
     assert ("processors", "step/3") not in result.components
     assert result.warnings == ["processors.step/3 (env:C:3): not used in any pipeline; it is not started"]
+
+
+def test_extensions_see_what_every_component_has_measured(running: Any) -> None:
+    engine = running(COUNTED)
+    feed(engine, span_batch(3))
+    assert [point.value for snapshot in engine.snapshots() for point in snapshot.points()] == [3.0]

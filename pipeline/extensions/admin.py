@@ -1,0 +1,133 @@
+"""Services as JSON, for Backstage and other catalogues; described in ``docs/api/openapi.yaml``.
+
+- ``/api/v1/services``: all of them.
+- ``/api/v1/services/{name}``: one.
+
+Everything comes from the metrics that the components have at the time of the request, so nothing is measured twice.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import urllib.parse
+from collections import deque
+from typing import Any
+
+from pydantic import Field
+
+from pipeline.api import ComponentConfig, Extension, Host, Settings
+from pipeline.endpoint import Endpoint
+from pipeline.extensions.service_reading import Reading, read
+from pipeline.extensions.service_view import view
+from pipeline.http_server import HttpServer, Request, Response
+
+SERVICES = "/api/v1/services"
+FRESH_NANO = 1_000_000_000
+"""An answer is good for this long: asking often must not cost much."""
+WINDOW_NANO = 60_000_000_000
+SPACING_NANO = 10_000_000_000
+"""Between readings that are kept to compare with: a few of them must span the window."""
+
+
+class AdminConfig(ComponentConfig):
+    """Keys of the admin extension.
+
+    Attributes:
+        endpoint: Where to listen. There is no authentication.
+        degraded_error_ratio: Share of failed spans from which a service is degraded.
+    """
+
+    endpoint: Endpoint = "127.0.0.1:8890"
+    degraded_error_ratio: float = Field(default=0.05, gt=0, le=1)
+
+
+class Admin(Extension):
+    """Answers what is known about services."""
+
+    Config = AdminConfig
+
+    def __init__(self, config: AdminConfig, settings: Settings) -> None:
+        self._config = config
+        self._clock = settings.clock
+        self._logger = settings.telemetry.logger
+        self._host: Host | None = None
+        self._server: HttpServer | None = None
+        self._lock = threading.Lock()
+        self._kept: deque[tuple[int, Reading]] = deque()
+        self._shown: tuple[int, float | None, dict[str, Any]] | None = None
+
+    def start(self, host: Host) -> None:
+        """Bind and answer."""
+        self._host = host
+        self._server = HttpServer(self._config.endpoint, self.answer, max_body_bytes=0, threads=1, name="admin")
+        self._server.start()
+        self._logger.info("listening", endpoint="{}:{}".format(*self._server.address))
+
+    def shutdown(self) -> None:
+        """Stop answering."""
+        if self._server is not None:
+            self._server.stop(1.0)
+            self._server = None
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Host and port in use; only between start and shutdown."""
+        if self._server is None:
+            raise RuntimeError("not started")
+        return self._server.address
+
+    def answer(self, request: Request) -> Response:
+        """The answer to one request."""
+        name = _service_of(request.path)
+        if name is None:
+            return _error(404, "there is no such page")
+        if request.method not in {"GET", "HEAD"}:
+            return _error(405, "only GET and HEAD", {"allow": "GET, HEAD"})
+        window_s, services = self._services()
+        if not name:
+            return _json(200, {"window_seconds": window_s, "services": list(services.values())})
+        if name not in services:
+            return _error(404, "no such service is known")
+        return _json(200, {"window_seconds": window_s, **services[name]})
+
+    def _services(self) -> tuple[float | None, dict[str, Any]]:
+        """Seconds that the figures are of, and services by name."""
+        if self._host is None:
+            raise RuntimeError("not started")
+        with self._lock:
+            now = self._clock.monotonic_nano()
+            if self._shown is None or now - self._shown[0] >= FRESH_NANO:
+                reading = read(self._host.snapshots())
+                window_s, before = self._earlier(now)
+                services = view(reading, before, window_s, self._config.degraded_error_ratio)
+                self._shown = now, window_s, services
+                if not self._kept or now - self._kept[-1][0] >= SPACING_NANO:
+                    self._kept.append((now, reading))
+            return self._shown[1:]
+
+    def _earlier(self, now: int) -> tuple[float | None, Reading | None]:
+        """The reading to compare with: the youngest that is a minute old, else the oldest."""
+        while len(self._kept) > 1 and now - self._kept[1][0] >= WINDOW_NANO:
+            self._kept.popleft()
+        if not self._kept:
+            return None, None
+        then, reading = self._kept[0]
+        return (now - then) / 1e9, reading
+
+
+def _service_of(path: str) -> str | None:
+    """The service that a path asks for, "" for all; None when it is no path of ours."""
+    if path in {SERVICES, f"{SERVICES}/"}:
+        return ""
+    name = path.removeprefix(f"{SERVICES}/")
+    return None if name == path or "/" in name else urllib.parse.unquote(name)
+
+
+def _error(status: int, text: str, headers: dict[str, str] | None = None) -> Response:
+    return _json(status, {"error": text}, headers)
+
+
+def _json(status: int, body: Any, headers: dict[str, str] | None = None) -> Response:
+    text = json.dumps(body, allow_nan=False, ensure_ascii=False)
+    return Response(status, text.encode(errors="replace"), "application/json", headers or {})

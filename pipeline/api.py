@@ -31,7 +31,9 @@ from pipeline.errors import (
     RetryableError,
     WeirError,
 )
+from pipeline.model.logs import LogBatch
 from pipeline.model.meter import Counter, ExponentialHistogram, Gauge, Histogram, Meter, UpDownCounter
+from pipeline.model.metrics import MetricBatch
 from pipeline.model.snapshot import MetricSnapshot
 from pipeline.model.spans import Column, Groups, Label, SpanBatch, label
 
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
     from pipeline.telemetry import ComponentTelemetry
 
 __all__ = [
+    "SIGNALS",
     "Clock",
     "Column",
     "Component",
@@ -53,8 +56,10 @@ __all__ = [
     "Histogram",
     "Intake",
     "Label",
+    "LogBatch",
     "MalformedPayload",
     "Meter",
+    "MetricBatch",
     "MetricSnapshot",
     "Outcome",
     "PayloadTooLarge",
@@ -68,6 +73,9 @@ __all__ = [
     "WeirError",
     "label",
 ]
+
+
+SIGNALS = ("traces", "metrics", "logs")
 
 
 class Clock(Protocol):
@@ -144,9 +152,13 @@ class Processor(Component):
         """Return the spans that go on."""
         return spans
 
-    def process_metrics(self, metrics: MetricSnapshot) -> MetricSnapshot:
-        """Return the metrics that go on."""
+    def process_metrics(self, metrics: MetricBatch) -> MetricBatch:
+        """Return the data points that go on."""
         return metrics
+
+    def process_logs(self, logs: LogBatch) -> LogBatch:
+        """Return the log records that go on."""
+        return logs
 
     def tick(self, now_unix_nano: int) -> None:
         """Time has passed."""
@@ -202,7 +214,10 @@ class Exporter(Component):
 
     signals: ClassVar[tuple[str, ...]] = ()
     pulls: ClassVar[bool] = False
-    """True: metrics are fetched with ``collect`` when somebody asks; nothing is pushed to ``export_metrics``."""
+    """True: metrics of components are fetched with ``collect`` when somebody asks; what was received is pushed to
+    ``export_metrics`` all the same."""
+    takes_snapshots: ClassVar[bool] = False
+    """True: metrics of components that no processor changes are pushed to ``export_snapshot`` as they are."""
     queues: ClassVar[bool] = False
     """True: ``export_*`` only put a batch into a queue; the exporter itself counts what was sent and what failed."""
     reads: tuple[str, ...] = ()
@@ -213,8 +228,14 @@ class Exporter(Component):
     def export_traces(self, spans: SpanBatch) -> None:
         """Send spans."""
 
-    def export_metrics(self, metrics: MetricSnapshot) -> None:
+    def export_metrics(self, metrics: MetricBatch) -> None:
         """Send metrics."""
+
+    def export_snapshot(self, snapshot: MetricSnapshot) -> None:
+        """Send metrics of a component; see ``takes_snapshots``."""
+
+    def export_logs(self, logs: LogBatch) -> None:
+        """Send log records."""
 
     def admit(self, signal: str, items: int) -> None:
         """Called before the pipelines see a batch; raise ``RetryableError`` where it could not be taken now, so that no

@@ -12,25 +12,36 @@ import re
 from collections.abc import Iterator
 from typing import Any, Generic, TypeVar
 
-from pipeline.api import Exporter, Meter, MetricSnapshot, Processor, Settings, SpanBatch
-from pipeline.codec.otlp_traces import TracesProjection
+from pipeline.api import Exporter, LogBatch, Meter, MetricBatch, MetricSnapshot, Processor, Settings, SpanBatch
+from pipeline.codec.signals import projection
+from pipeline.model.batch import Batch
 from pipeline.model.columns import is_column
 from pipeline.model.snapshot import Point
 from pipeline.telemetry import ComponentTelemetry, OwnMetrics
-from pipeline.testing_spans import START_UNIX_NANO, export_request, span_batch, span_message
+from pipeline.testing_envelopes import START_UNIX_NANO
+from pipeline.testing_logs import log_batch, log_record, logs_request
+from pipeline.testing_metrics import metric_batch, metrics_request
+from pipeline.testing_spans import export_request, span_batch, span_message
 
 __all__ = [
     "START_UNIX_NANO",
     "FakeClock",
     "Harness",
+    "LogSink",
     "MetricSink",
     "SpanSink",
     "export_request",
+    "log_batch",
+    "log_record",
+    "logs_request",
+    "metric_batch",
+    "metrics_request",
     "span_batch",
     "span_message",
 ]
 
 P = TypeVar("P", bound=Processor)
+B = TypeVar("B", bound=Batch)
 
 
 class FakeClock:
@@ -97,9 +108,14 @@ class Harness(Generic[P]):
         Raises:
             KeyError: The processor read a column without ``reads``, or added one without ``adds``.
         """
-        projection = TracesProjection((*self.processor.reads, *self.processor.adds))
-        visible, _ = projection.decode(spans.to_otlp())
-        out = self.processor.process_traces(visible) if len(visible) else visible
+        return self.process(spans, then_advance_s)
+
+    def process(self, batch: B, then_advance_s: float = 0.0) -> B:
+        """The same for a batch of any signal: ``run.process(log_batch(3))``."""
+        decoder = projection(batch.signal, (*self.processor.reads, *self.processor.adds))
+        visible, _ = decoder.decode(batch.to_otlp())
+        process = getattr(self.processor, f"process_{batch.signal}")
+        out: B = process(visible) if len(visible) else visible
         if then_advance_s:
             self.advance(then_advance_s)
         return out
@@ -195,9 +211,9 @@ class MetricSink(Exporter):
     signals = ("metrics",)
 
     def __init__(self, config: Any = None, settings: Settings | None = None) -> None:  # noqa: ARG002 - as Exporter's
-        self.batches: list[MetricSnapshot] = []
+        self.batches: list[MetricBatch] = []
 
-    def export_metrics(self, metrics: MetricSnapshot) -> None:
+    def export_metrics(self, metrics: MetricBatch) -> None:
         """Keep a batch."""
         self.batches.append(metrics)
 
@@ -205,3 +221,16 @@ class MetricSink(Exporter):
         """All points of all batches."""
         for batch in self.batches:
             yield from batch.points()
+
+
+class LogSink(Exporter):
+    """Keeps the batches of log records that reach it."""
+
+    signals = ("logs",)
+
+    def __init__(self, config: Any = None, settings: Settings | None = None) -> None:  # noqa: ARG002 - as Exporter's
+        self.batches: list[LogBatch] = []
+
+    def export_logs(self, logs: LogBatch) -> None:
+        """Keep a batch."""
+        self.batches.append(logs)

@@ -7,14 +7,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
-from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Span, Status
+from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
 from pipeline.codec.any_value import key_values
 from pipeline.codec.otlp_traces import TracesProjection
 from pipeline.model.spans import SpanBatch
-
-START_UNIX_NANO = 1_767_225_600_000_000_000
-"""2026-01-01T00:00:00Z, when the spans of tests begin unless they say otherwise."""
+from pipeline.testing_envelopes import START_UNIX_NANO, Envelopes, attribute_columns, own_fields, rows_of
 
 BASIC_COLUMNS = (
     "name",
@@ -61,20 +59,9 @@ def export_request(spans: Iterable[Mapping[str, Any]]) -> ExportTraceServiceRequ
     out.
     """
     request = ExportTraceServiceRequest()
-    known: dict[str, tuple[ResourceSpans, dict[str, ScopeSpans]]] = {}
+    envelopes = Envelopes(request, "spans")
     for number, fields in enumerate(spans):
-        service = fields.get("service", "cart")
-        attributes = ({} if service is None else {"service.name": service}) | dict(fields.get("resource", {}))
-        scope_name = fields.get("scope", "tests")
-        identity = repr(attributes)
-        if identity not in known:
-            known[identity] = request.resource_spans.add(), {}
-            known[identity][0].resource.attributes.extend(key_values(attributes))
-        resource_spans, scopes = known[identity]
-        if scope_name not in scopes:
-            scopes[scope_name] = resource_spans.scope_spans.add()
-            scopes[scope_name].scope.name = scope_name
-        scopes[scope_name].spans.append(span_message(fields.get("number", number), **_span_fields(fields)))
+        envelopes.scope(fields).spans.append(span_message(fields.get("number", number), **own_fields(fields)))
     return request
 
 
@@ -90,18 +77,9 @@ def span_batch(
 
     ``columns`` are readable besides ``BASIC_COLUMNS`` and all attributes that the spans have.
     """
-    rows = (
-        [dict(fields, number=number) for number in range(n)] if spans is None else [{**fields, **row} for row in spans]
-    )
-    wanted = {*BASIC_COLUMNS, *columns}
-    for row in rows:
-        wanted |= {f"span.{key}" for key in row.get("attributes", {})}
-        wanted |= {f"resource.{key}" for key in row.get("resource", {})}
+    rows = rows_of(n, spans, fields)
+    wanted = {*BASIC_COLUMNS, *columns, *attribute_columns(rows, "span.")}
     decoded, rejected = TracesProjection(wanted).decode(export_request(rows).SerializeToString())
     if rejected:
         raise ValueError(f"invalid test spans: {rejected}")
     return decoded
-
-
-def _span_fields(fields: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in fields.items() if key not in ("service", "resource", "scope", "number")}

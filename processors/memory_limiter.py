@@ -17,7 +17,7 @@ from typing import Any, Self
 
 from pydantic import ConfigDict, Field, model_validator
 
-from pipeline.api import ComponentConfig, MetricSnapshot, Processor, RetryableError, Settings, SpanBatch
+from pipeline.api import ComponentConfig, LogBatch, MetricBatch, Processor, RetryableError, Settings, SpanBatch
 from pipeline.config.durations import Duration
 from pipeline.telemetry.process import resident_bytes
 
@@ -80,7 +80,7 @@ class MemoryLimiter(Processor):
         """Find out how much memory there is."""
         self.hard_bytes, self.soft_bytes = limits_of(self._config, available_bytes())
         self._telemetry.gauge("otelcol_processor_memory_limiter_limit", lambda: self.soft_bytes, unit="By")
-        for items in ("spans", "metric_points"):
+        for items in ("spans", "metric_points", "log_records"):
             for fate in ("accepted", "refused"):
                 self._telemetry.count(f"{fate}_{items}", 0)
         self._telemetry.logger.info("memory limits", hard_mib=self.hard_bytes // MIB, soft_mib=self.soft_bytes // MIB)
@@ -90,10 +90,15 @@ class MemoryLimiter(Processor):
         self._admit("spans", len(spans))
         return spans
 
-    def process_metrics(self, metrics: MetricSnapshot) -> MetricSnapshot:
+    def process_metrics(self, metrics: MetricBatch) -> MetricBatch:
         """The batch, or ``RetryableError``."""
         self._admit("metric_points", len(metrics))
         return metrics
+
+    def process_logs(self, logs: LogBatch) -> LogBatch:
+        """The batch, or ``RetryableError``."""
+        self._admit("log_records", len(logs))
+        return logs
 
     def tick(self, now_unix_nano: int) -> None:  # noqa: ARG002 - garbage collection is paced by the monotonic clock
         """Compare memory with the limits."""

@@ -36,6 +36,7 @@ from pipeline.model.snapshot import (
     NumberValues,
     Scope,
     SeriesView,
+    SummaryValues,
     Temporality,
     Values,
 )
@@ -44,6 +45,8 @@ Report = Callable[[str, str, int], None]
 """Called with a reason, the name of a metric or family, and how many series it is about."""
 
 Indices = npt.NDArray[np.intp]
+
+RESERVED_LABELS = {MetricType.HISTOGRAM: "le", MetricType.SUMMARY: "quantile"}
 
 TARGET_INFO = "target_info"
 TARGET_INFO_HELP = "Target metadata"
@@ -150,6 +153,8 @@ def _family_of(
 def _type_of(metric: Metric) -> MetricType:
     if metric.kind in (MetricKind.HISTOGRAM, MetricKind.EXPONENTIAL_HISTOGRAM):
         return MetricType.HISTOGRAM
+    if metric.kind is MetricKind.SUMMARY:
+        return MetricType.SUMMARY
     return MetricType.COUNTER if metric.kind is MetricKind.SUM and metric.monotonic else MetricType.GAUGE
 
 
@@ -163,11 +168,13 @@ def _sample_names(name: str, kind: MetricType, form: Format) -> tuple[str, ...]:
     created = (f"{base_name(name)}_created",) if form is Format.OPENMETRICS and kind is not MetricType.GAUGE else ()
     if kind is MetricType.HISTOGRAM:
         return (name, f"{name}_bucket", f"{name}_sum", f"{name}_count", *created)
+    if kind is MetricType.SUMMARY:
+        return (name, f"{name}_sum", f"{name}_count", *created)
     return (name, *created)
 
 
 def _part(family: Family, view: SeriesView, values: Values, batch: MetricSnapshot, labels: LabelWriter) -> Part:
-    reserved = "le" if family.kind is MetricType.HISTOGRAM else ""
+    reserved = RESERVED_LABELS.get(family.kind, "")
     series, groups = labels.series(view, batch.resources, batch.scope, reserved)
     return Part(view, values, series, groups, batch.resources, batch.scope, batch.time_unix_nano)
 
@@ -245,6 +252,8 @@ def _take(values: Values, keep: npt.NDArray[np.bool_], added: npt.NDArray[np.boo
         return NumberValues(gather(values.values), exemplars)
     if isinstance(values, HistogramValues):
         return HistogramValues(values.bounds, gather(values.counts), gather(values.sums), exemplars)
+    if isinstance(values, SummaryValues):
+        return SummaryValues(values.quantiles, values.values[keep], values.counts[keep], values.sums[keep], exemplars)
     return ExponentialValues(
         values.scale[keep],
         values.zero_count[keep],
@@ -254,6 +263,9 @@ def _take(values: Values, keep: npt.NDArray[np.bool_], added: npt.NDArray[np.boo
         values.minimum[keep],
         values.maximum[keep],
         exemplars,
+        None if values.negative_offset is None else values.negative_offset[keep],
+        None if values.negative_counts is None else values.negative_counts[keep],
+        None if values.zero_threshold is None else values.zero_threshold[keep],
     )
 
 

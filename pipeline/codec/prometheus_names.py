@@ -53,6 +53,7 @@ class MetricType(StrEnum):
     COUNTER = "counter"
     GAUGE = "gauge"
     HISTOGRAM = "histogram"
+    SUMMARY = "summary"
 
 
 # UCUM (case sensitive) to the words of Prometheus; otlptranslator unit_namer.go.

@@ -20,7 +20,7 @@ from pipeline.codec.prometheus_families import Family, Part, base_name
 from pipeline.codec.prometheus_labels import Format, escaped, quoted, utf8
 from pipeline.codec.prometheus_names import MetricType, is_legacy_metric
 from pipeline.codec.prometheus_text import Frame, Samples
-from pipeline.model.snapshot import Exemplars, HistogramValues, NumberValues
+from pipeline.model.snapshot import Exemplars, HistogramValues, NumberValues, SummaryValues
 
 NEVER = np.iinfo(np.int64).max
 """``zero_after`` where every series shows its true value."""
@@ -102,6 +102,29 @@ class _Page:
                         self._buffer, row, last, counts[row - begin :], sums[row:], frame, zero_after, samples
                     )
                     yield self._buffer.data[:used]
+
+        elif isinstance(values, SummaryValues):
+            yield self._summaries(family, part, values)
+
+    def _summaries(self, family: Family, part: Part, values: SummaryValues) -> bytes:
+        """All lines of one summary before those of the next; they are few, and Python writes each."""
+        tail = self._timestamp(part.time_unix_nano) if self._with_timestamps else b""
+        created = _opening(f"{self._metadata(family)[0]}_created") if self._openmetrics else b""
+        heads = [_opening(family.name) + b'quantile="%s",' % self._bound(quantile) for quantile in values.quantiles]
+        frames = [Frame(head, tail=tail) for head in heads]
+        frames.append(Frame(_opening(f"{family.name}_sum"), tail=tail))
+        frames.append(Frame(_opening(f"{family.name}_count"), created=created, tail=tail))
+        numbers = np.hstack((values.values, values.sums[:, None], values.counts[:, None])).view(np.uint64).T
+        columns = [np.ascontiguousarray(column) for column in numbers]
+        room = max(frame.room(part.series) for frame in frames)
+        if room > len(self._buffer):
+            self._buffer = np.empty(room, dtype=np.uint8)
+        lines = []
+        for row in range(len(part.view)):
+            for frame, column in zip(frames, columns, strict=True):
+                _, used = part.series.numbers(self._buffer, row, row + 1, column, frame, NEVER, None)
+                lines.append(self._buffer[:used].tobytes())
+        return b"".join(lines)
 
     def _metadata(self, family: Family) -> tuple[str, str]:
         """Name and type as the header shows them; in OpenMetrics a counter without ``_total`` of its own is

@@ -17,6 +17,7 @@ import struct
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -25,7 +26,7 @@ from pipeline.codec.prometheus_families import Family, Part, Report
 from pipeline.codec.prometheus_labels import utf8, varint
 from pipeline.codec.prometheus_names import MetricType
 from pipeline.codec.prometheus_page import NEVER
-from pipeline.model.snapshot import Exemplars, ExponentialValues, HistogramValues, NumberValues
+from pipeline.model.snapshot import Exemplars, ExponentialValues, HistogramValues, NumberValues, SummaryValues
 
 PIECE_BYTES = 256 * 1024
 ZERO_THRESHOLD = 1e-128
@@ -33,7 +34,7 @@ ZERO_THRESHOLD = 1e-128
 LARGEST_SCHEMA = 8
 SMALLEST_SCHEMA = -4
 
-_TYPES = {MetricType.COUNTER: 0, MetricType.GAUGE: 1, MetricType.HISTOGRAM: 4}
+_TYPES = {MetricType.COUNTER: 0, MetricType.GAUGE: 1, MetricType.SUMMARY: 2, MetricType.HISTOGRAM: 4}
 _VARINT, _FIXED64, _LENGTH = 0, 1, 2
 
 Value = Callable[[int, bool], bytes | None]
@@ -94,6 +95,8 @@ def _encoder(family: Family, part: Part) -> Value:
     if isinstance(values, HistogramValues):
         bounds = [_double(2, bound) for bound in (*values.bounds, math.inf)]
         return lambda i, zero: _histogram(values, bounds, i, zero, starts[i], exemplars.get(i, ()))
+    if isinstance(values, SummaryValues):
+        return lambda i, _zero: _summary(values, i, starts[i])
     return lambda i, zero: _native_histogram(values, i, zero, starts[i], exemplars.get(i, ()))
 
 
@@ -122,6 +125,13 @@ def _histogram(
     return _field(7, b"".join(fields))
 
 
+def _summary(values: SummaryValues, i: int, start: int) -> bytes:
+    pairs = zip(values.quantiles, values.values[i].tolist(), strict=True)
+    fields = [_uint(1, int(values.counts[i])), _double(2, float(values.sums[i]))]
+    fields += [_field(3, _double(1, quantile) + _double(2, value)) for quantile, value in pairs]
+    return _field(4, b"".join([*fields, _timestamp(4, start)]))
+
+
 def _native_histogram(
     values: ExponentialValues, i: int, zero: bool, start: int, exemplars: Sequence[tuple[int, bytes]]
 ) -> bytes | None:
@@ -129,40 +139,58 @@ def _native_histogram(
     if scale < SMALLEST_SCHEMA:
         return None
     schema = min(scale, LARGEST_SCHEMA)
-    used = np.flatnonzero(values.counts[i]) if not zero else np.zeros(0, dtype=np.intp)
-    index, place = np.unique(((used + int(values.offset[i])) >> (scale - schema)) + 1, return_inverse=True)
-    counts = np.bincount(place, weights=values.counts[i][used], minlength=len(index)).tolist()
+    positive = _buckets(values.counts[i], int(values.offset[i]), scale - schema, zero)
+    negative = Buckets([], [])
+    if values.negative_counts is not None and values.negative_offset is not None:
+        negative = _buckets(values.negative_counts[i], int(values.negative_offset[i]), scale - schema, zero)
     zero_count = 0.0 if zero else float(values.zero_count[i])
-    is_whole = all(count.is_integer() for count in (*counts, zero_count))
-    total = zero_count + sum(counts)
+    is_whole = all(count.is_integer() for count in (*positive.counts, *negative.counts, zero_count))
+    total = zero_count + sum(positive.counts) + sum(negative.counts)
+    threshold = 0.0 if values.zero_threshold is None else float(values.zero_threshold[i])
     fields = [
         _uint(1, int(total)) if is_whole else _double(4, total),
         _double(2, 0.0 if zero else float(values.sums[i])),
         _uint(5, _zigzag(schema)),
-        _double(6, ZERO_THRESHOLD),
+        _double(6, threshold or ZERO_THRESHOLD),
         _uint(7, int(zero_count)) if is_whole else _double(8, zero_count),
-        *_spans(index.tolist()),
     ]
-    if is_whole:
-        fields += [_uint(13, _zigzag(int(new - old))) for old, new in pairwise([0.0, *counts])]
-    else:
-        fields += [_double(14, count) for count in counts]
+    for first, side in ((9, negative), (12, positive)):
+        fields += _spans(first, side.numbers, is_needed=first == 12)
+        if is_whole:
+            fields += [_uint(first + 1, _zigzag(int(new - old))) for old, new in pairwise([0.0, *side.counts])]
+        else:
+            fields += [_double(first + 2, count) for count in side.counts]
     fields.append(_timestamp(15, start))
     fields += [_field(16, encoded) for _, encoded in exemplars if not zero]
     return _field(7, b"".join(fields))
 
 
-def _spans(index: list[int]) -> Iterator[bytes]:
-    """BucketSpans over ascending bucket numbers; one of length 0 where there are none, as native histograms must have
-    one.
+class Buckets(NamedTuple):
+    """The buckets of one sign that are not empty: Prometheus's numbers of them, and their counts."""
+
+    numbers: list[int]
+    counts: list[float]
+
+
+def _buckets(counts: npt.NDArray[np.float64], offset: int, steps: int, zero: bool) -> Buckets:
+    """``steps``: by how much the scale is lowered."""
+    used = np.flatnonzero(counts) if not zero else np.zeros(0, dtype=np.intp)
+    index, place = np.unique(((used + offset) >> steps) + 1, return_inverse=True)
+    return Buckets(index.tolist(), np.bincount(place, weights=counts[used], minlength=len(index)).tolist())
+
+
+def _spans(number: int, index: list[int], is_needed: bool) -> Iterator[bytes]:
+    """BucketSpans over ascending bucket numbers, as field ``number``; one of length 0 where there are none and one is
+    needed to say that the histogram is native.
     """
     if not index:
-        yield _field(12, _uint(1, 0) + _uint(2, 0))
+        if is_needed:
+            yield _field(number, _uint(1, 0) + _uint(2, 0))
         return
     breaks = [0, *(at for at, (left, right) in enumerate(pairwise(index), start=1) if right > left + 1), len(index)]
     end = 0
     for begin, stop in pairwise(breaks):
-        yield _field(12, _uint(1, _zigzag(index[begin] - end)) + _uint(2, stop - begin))
+        yield _field(number, _uint(1, _zigzag(index[begin] - end)) + _uint(2, stop - begin))
         end = index[stop - 1] + 1
 
 

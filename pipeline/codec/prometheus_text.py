@@ -807,7 +807,7 @@ class Series:
                         p = samples.write(buffer, p, row, -1, self.powers)
                 buffer[p] = 10
                 p += 1
-                if line.created_size:
+                if line.created_size and self.start[row] > 0:
                     p = self.write_created(line, buffer, p, row, labels, size)
                 row += 1
         return row, p
@@ -868,7 +868,7 @@ class Series:
                 p = copy(buffer, p, line.texts, line.tail_at, line.tail_size)
                 buffer[p] = 10
                 p += 1
-                if line.created_size:
+                if line.created_size and self.start[row] > 0:
                     p = self.write_created(line, buffer, p, row, labels, size)
                 row += 1
         return row, p

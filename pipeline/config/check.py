@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
-from pipeline.api import Component, ComponentConfig, Exporter, Processor, Receiver
+from pipeline.api import SIGNALS, Component, ComponentConfig, Exporter, Processor, Receiver
 from pipeline.config.bounds import with_needed_bounds
 from pipeline.config.document import ComponentDef, Document, PipelineDef, Reference
 from pipeline.config.node import Node
@@ -279,9 +279,9 @@ def signals_of(cls: type[Component]) -> tuple[str, ...]:
         return cls.signals
     if not issubclass(cls, Processor):
         return ()
-    methods = (("traces", "process_traces"), ("metrics", "process_metrics"))
-    handled = tuple(signal for signal, name in methods if getattr(cls, name) is not getattr(Processor, name))
-    return handled or tuple(signal for signal, _ in methods)
+    methods = {signal: f"process_{signal}" for signal in SIGNALS}
+    handled = tuple(signal for signal, name in methods.items() if getattr(cls, name) is not getattr(Processor, name))
+    return handled or SIGNALS
 
 
 def _one_sided(component_id: str, role: str, pipelines: list[PipelineDef], missing: str) -> str:

@@ -7,15 +7,24 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
+from google.protobuf.message import Message
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from pydantic import Field
 
-from pipeline.api import Collect, ComponentConfig, Exporter, MetricSnapshot, Settings, SpanBatch
+from pipeline.api import Collect, ComponentConfig, Exporter, LogBatch, MetricBatch, Settings, SpanBatch
 from pipeline.exporters import debug_text
+from pipeline.model.batch import Batch
 
 if TYPE_CHECKING:
     from pipeline.api import Clock
 
+REQUESTS: dict[str, type[Message]] = {
+    "traces": ExportTraceServiceRequest,
+    "metrics": ExportMetricsServiceRequest,
+    "logs": ExportLogsServiceRequest,
+}
 SECOND_NS = 1_000_000_000
 
 
@@ -23,7 +32,7 @@ class DebugConfig(ComponentConfig):
     """The Collector's keys."""
 
     verbosity: Literal["basic", "normal", "detailed"] = "basic"
-    """``basic``: one line per batch; ``normal``: one more per item; ``detailed``: everything, decoding every span."""
+    """``basic``: one line per batch; ``normal``: one more per item; ``detailed``: everything, decoding every item."""
     sampling_initial: int = Field(default=2, ge=0)
     """Batches shown in each second before sampling begins."""
     sampling_thereafter: int = Field(default=1, ge=0)
@@ -54,10 +63,10 @@ class Sampler:
 
 
 class DebugExporter(Exporter):
-    """Shows spans and metrics."""
+    """Shows spans, data points and log records."""
 
     Config = DebugConfig
-    signals: ClassVar[tuple[str, ...]] = ("traces", "metrics")
+    signals: ClassVar[tuple[str, ...]] = ("traces", "metrics", "logs")
 
     def __init__(self, config: DebugConfig, settings: Settings) -> None:
         self._config = config
@@ -72,27 +81,25 @@ class DebugExporter(Exporter):
 
     def export_traces(self, spans: SpanBatch) -> None:
         """Show a batch of spans."""
-        if not self._samplers["traces"].allows():
-            return
-        resources = len(np.unique(spans.resource_rows))
-        self._write("Traces", {"resource spans": resources, "spans": len(spans)}, lambda: self._spans(spans))
+        self._show(spans, "Traces", {"resource spans": spans.resource_rows})
 
-    def export_metrics(self, metrics: MetricSnapshot) -> None:
+    def export_metrics(self, metrics: MetricBatch) -> None:
         """Show a batch of metrics."""
-        if not self._samplers["metrics"].allows():
-            return
-        resources = {int(row) for metric in metrics.metrics for row in np.unique(metric.series.resource)}
-        counts = {"resource metrics": len(resources), "metrics": len(metrics.metrics), "data points": len(metrics)}
-        self._write("Metrics", counts, lambda: self._metrics(metrics))
+        self._show(metrics, "Metrics", {"resource metrics": metrics.resource_rows, "metrics": metrics.metric_rows})
 
-    def _spans(self, spans: SpanBatch) -> Iterator[str]:
-        request = ExportTraceServiceRequest.FromString(spans.to_otlp())
-        short = self._config.verbosity == "normal"
-        return debug_text.spans_in_short(request) if short else debug_text.spans_in_detail(request)
+    def export_logs(self, logs: LogBatch) -> None:
+        """Show a batch of log records."""
+        self._show(logs, "Logs", {"resource logs": logs.resource_rows})
 
-    def _metrics(self, metrics: MetricSnapshot) -> Iterator[str]:
-        short = self._config.verbosity == "normal"
-        return debug_text.metrics_in_short(metrics) if short else debug_text.metrics_in_detail(metrics)
+    def _show(self, batch: Batch, title: str, parents: dict[str, Any]) -> None:
+        if self._samplers[batch.signal].allows():
+            counts = {name: len(np.unique(rows)) for name, rows in parents.items()}
+            self._write(title, {**counts, batch.items: len(batch)}, lambda: self._lines(batch))
+
+    def _lines(self, batch: Batch) -> Iterator[str]:
+        is_short = self._config.verbosity == "normal"
+        request = REQUESTS[batch.signal].FromString(batch.to_otlp())
+        return debug_text.in_short(request) if is_short else debug_text.in_detail(request)
 
     def _write(self, title: str, counts: dict[str, Any], lines: Callable[[], Iterator[str]]) -> None:
         is_basic = self._config.verbosity == "basic"

@@ -35,7 +35,11 @@ GZIP_LEVEL = 1
 GZIP_WINDOW = 31
 
 REASONS = {
-    "delta": "metrics with delta temporality cannot be scraped",
+    "delta": "metrics of delta temporality that cannot be added up are left out",
+    "late": "points that are older than what is known of their series are left out",
+    "series_limit": "there are too many series of applications; points of further ones are left out",
+    "label_limit": "points with too many or too long attribute keys are left out",
+    "name_limit": "metrics with a name that long are left out",
     "native_histogram": "exponential histograms are shown to scrapers that ask for protobuf only",
     "invalid_name": "metrics whose name has no Prometheus form are left out",
     "type_conflict": "a metric of the same name and another type exists; the later one is left out",

@@ -9,18 +9,22 @@ keeps it (``metrics_expiration`` and ``series_expiration`` there).
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Sequence
+from functools import partial
 from typing import Annotated, ClassVar
 
 from pydantic import Field, field_validator
 
-from pipeline.api import Collect, ComponentConfig, Exporter, Settings
+from pipeline.api import Collect, ComponentConfig, Exporter, MetricBatch, MetricSnapshot, Settings
 from pipeline.codec.prometheus_labels import LabelOptions
 from pipeline.codec.prometheus_names import Namer, Strategy
 from pipeline.config.durations import Duration
 from pipeline.endpoint import Endpoint, is_local
-from pipeline.exporters.exposition import Exposition, ExpositionOptions
+from pipeline.exporters.exposition import REASONS, Exposition, ExpositionOptions
 from pipeline.exporters.leading_zero import Mode
 from pipeline.http_server import HttpServer
+from pipeline.model.last_values import READS, LastValues
 from pipeline.tls import ServerTls, TlsConfig
 
 THREADS = 16
@@ -44,7 +48,8 @@ class PrometheusConfig(ComponentConfig):
     const_labels: dict[str, str] = Field(default_factory=dict)
     send_timestamps: bool = False
     metric_expiration: Annotated[Duration, Field(gt=0)] = 300.0
-    """Accepted for compatibility; see the module."""
+    """How long a series of an application is shown after its last point. Longer than the interval at which
+    applications send, else series come and go."""
     resource_to_telemetry_conversion: ResourceToTelemetry = ResourceToTelemetry()
     enable_open_metrics: bool = False
     """Offer OpenMetrics, which carries exemplars, to scrapers that ask for it."""
@@ -90,11 +95,18 @@ class PrometheusExporter(Exporter):
     Config = PrometheusConfig
     signals: ClassVar[tuple[str, ...]] = ("metrics",)
     pulls: ClassVar[bool] = True
+    reads = READS
 
     def __init__(self, config: PrometheusConfig, settings: Settings) -> None:
         self._config = config
         self._settings = settings
         self._server: HttpServer | None = None
+        # Points come in under the engine's lock, scrapes in threads of their own.
+        self._lock = threading.Lock()
+        by_instance = not config.resource_to_telemetry_conversion.enabled
+        self._received = LastValues(
+            settings.clock.monotonic_nano, self._report, config.metric_expiration, by_instance=by_instance
+        )
 
     def start(self, collect: Collect) -> None:
         """Bind and serve.
@@ -109,7 +121,8 @@ class PrometheusExporter(Exporter):
         if self._config.tls is not None:
             tls = ServerTls(self._config.tls, settings.clock, settings.telemetry.logger)
             tls.load()
-        exposition = Exposition(self._config.options(), collect, settings.clock, settings.telemetry)
+        everything = partial(self._collect, collect)
+        exposition = Exposition(self._config.options(), everything, settings.clock, settings.telemetry)
         self._server = HttpServer(
             endpoint,
             exposition.respond,
@@ -129,6 +142,22 @@ class PrometheusExporter(Exporter):
         if self._server is None:
             raise RuntimeError("the exporter has not been started")
         return self._server.address
+
+    def export_metrics(self, metrics: MetricBatch) -> None:
+        """Take over what applications sent."""
+        with self._lock:
+            self._received.add(metrics)
+
+    def _collect(self, collect: Collect) -> Sequence[MetricSnapshot]:
+        """What components hold and what applications sent."""
+        own = collect()
+        with self._lock:
+            now = self._settings.clock.unix_nano()
+            return [*own, *self._received.snapshots(now, split_times=self._config.send_timestamps)]
+
+    def _report(self, reason: str, metric: str, points: int) -> None:
+        self._settings.telemetry.count("dropped_points", points, reason=reason)
+        self._settings.telemetry.logger.limited(reason, REASONS[reason], metric=metric, points=points)
 
     def shutdown(self) -> None:
         """Answer what has begun, close the page."""

@@ -18,7 +18,7 @@ import cramjam
 from pydantic import Field, field_validator
 
 from pipeline import __version__
-from pipeline.api import Collect, ComponentConfig, Exporter, MetricSnapshot, Settings
+from pipeline.api import Collect, ComponentConfig, Exporter, MetricBatch, MetricSnapshot, Settings
 from pipeline.codec.prometheus_families import TARGET_INFO, assemble
 from pipeline.codec.prometheus_labels import Format, LabelOptions, LabelWriter
 from pipeline.codec.prometheus_names import Escaping, MetricType, Namer, Strategy
@@ -37,6 +37,7 @@ from pipeline.exporters.queue_config import QueueConfig
 from pipeline.exporters.retry import RetryConfig, retry_after_seconds
 from pipeline.exporters.sending_queue import SendingQueue, Shipping
 from pipeline.exporters.verdict import SENT, Fate, Verdict, drop, partly, retry
+from pipeline.model.last_values import READS, snapshots_of
 
 V2_FIRST_BYTE = b"\x22"
 """A 2.0 request begins with its symbols, of which there is always one; 1.0 has no such field."""
@@ -120,6 +121,8 @@ class RemoteWriteExporter(Exporter):
     Config: ClassVar[type[ComponentConfig]] = RemoteWriteConfig
     signals: ClassVar[tuple[str, ...]] = ("metrics",)
     queues: ClassVar[bool] = True
+    takes_snapshots: ClassVar[bool] = True
+    reads = READS
 
     def __init__(self, config: RemoteWriteConfig, settings: Settings) -> None:
         self._config = config
@@ -158,16 +161,24 @@ class RemoteWriteExporter(Exporter):
             for shard in range(queue.num_consumers)
         ]
 
-    def export_metrics(self, metrics: MetricSnapshot) -> None:
+    def export_metrics(self, metrics: MetricBatch) -> None:
+        """The same for what applications sent, each sample at its own time. Deltas are left out, as in the
+        Collector.
+        """
+        now = self._settings.clock.unix_nano()
+        for snapshot in snapshots_of(metrics, now, self._report, split_times=True):
+            self.export_snapshot(snapshot)
+
+    def export_snapshot(self, snapshot: MetricSnapshot) -> None:
         """Encode a snapshot and put the requests into the queues of their shards."""
         with self._lock:
             families = assemble(
-                [metrics], self._namer, self._labels, Format.PROTOBUF, Escaping.ALLOW_UTF8, self._report
+                [snapshot], self._namer, self._labels, Format.PROTOBUF, Escaping.ALLOW_UTF8, self._report
             )
             if not self._config.target_info.enabled:
                 info = self._namer.metric(TARGET_INFO, "", MetricType.GAUGE)
                 families = [family for family in families if family.name != info]
-            for request in self._writer.encode(families, metrics.source or None, metrics.time_unix_nano):
+            for request in self._writer.encode(families, snapshot.source or None, snapshot.time_unix_nano):
                 self._put(request.shard, request.payload, request.samples)
             if self._config.send_metadata and self._writer.message is Message.V1 and families:
                 self._put(0, metadata_request(families), 0)

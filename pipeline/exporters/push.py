@@ -5,9 +5,9 @@ end.
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Any, ClassVar
+from typing import ClassVar
 
-from pipeline.api import Collect, ComponentConfig, Exporter, MetricSnapshot, Settings, SpanBatch
+from pipeline.api import Collect, ComponentConfig, Exporter, LogBatch, MetricBatch, MetricSnapshot, Settings, SpanBatch
 from pipeline.codec.otlp_metrics_encode import encode as encode_snapshot
 from pipeline.config.durations import Duration
 from pipeline.errors import PermanentError
@@ -34,6 +34,7 @@ class PushExporter(Exporter):
 
     signals: ClassVar[tuple[str, ...]] = tuple(SIGNALS)
     queues: ClassVar[bool] = True
+    takes_snapshots: ClassVar[bool] = True
 
     def __init__(self, config: PushConfig, settings: Settings) -> None:
         self._push_config = config
@@ -60,12 +61,15 @@ class PushExporter(Exporter):
         """Put spans into their queue."""
         self.put("traces", spans.to_otlp(), len(spans))
 
-    def export_metrics(self, metrics: Any) -> None:
-        """Put metrics into their queue: a component's own, or what a receiver brought."""
-        is_snapshot = isinstance(metrics, MetricSnapshot)
-        self.put("metrics", encode_snapshot(metrics) if is_snapshot else metrics.to_otlp(), len(metrics))
+    def export_metrics(self, metrics: MetricBatch) -> None:
+        """Put metrics into their queue."""
+        self.put("metrics", metrics.to_otlp(), len(metrics))
 
-    def export_logs(self, logs: Any) -> None:
+    def export_snapshot(self, snapshot: MetricSnapshot) -> None:
+        """Put a component's own metrics into the queue."""
+        self.put("metrics", encode_snapshot(snapshot), len(snapshot))
+
+    def export_logs(self, logs: LogBatch) -> None:
         """Put log records into their queue."""
         self.put("logs", logs.to_otlp(), len(logs))
 

@@ -5,7 +5,7 @@ Points of all types of metrics stand in one table; the columns of their metric a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import Any, ClassVar, NamedTuple
 
@@ -13,9 +13,11 @@ import numpy as np
 import numpy.typing as npt
 from opentelemetry.proto.metrics.v1 import metrics_pb2 as pb
 
+from pipeline.model.attribute_text import plain_value, value_text
 from pipeline.model.batch import Batch
 from pipeline.model.column import Floats, Int32s, Int64s
 from pipeline.model.records import PARENT, Field, Level, ValueType, Words
+from pipeline.model.snapshot import Point
 
 GAUGE, SUM, HISTOGRAM, EXPONENTIAL_HISTOGRAM, SUMMARY = range(1, 6)
 """Types of metrics: codes of column ``metric.type``."""
@@ -104,6 +106,19 @@ def _quantiles(points: MetricBatch) -> Quantiles:
     return Quantiles(point, quantile, value)
 
 
+def _plain(point: Any) -> Any:
+    """A value as ``Values.plain`` of snapshots gives it."""
+    if isinstance(point, pb.NumberDataPoint):
+        return float(getattr(point, point.WhichOneof("value") or "as_double"))
+    value: dict[str, Any] = {"count": float(point.count), "sum": point.sum}
+    if isinstance(point, pb.HistogramDataPoint):
+        return value | {"bounds": list(point.explicit_bounds), "counts": list(map(float, point.bucket_counts))}
+    if isinstance(point, pb.SummaryDataPoint):
+        return value | {"quantiles": {one.quantile: one.value for one in point.quantile_values}}
+    counts = list(map(float, point.positive.bucket_counts))
+    return value | {"scale": point.scale, "offset": point.positive.offset, "counts": counts}
+
+
 class MetricBatch(Batch):
     """n data points of one request."""
 
@@ -141,6 +156,21 @@ class MetricBatch(Batch):
         point = place[owners]
         rows = np.flatnonzero(point >= 0)
         return point[rows], rows
+
+    def points(self) -> Iterator[Point]:
+        """Every data point as Python objects, slowly: for tests and debug output."""
+        names = self._texts("metric.name")
+        for number, (row, name) in enumerate(zip(self.item_rows.tolist(), names, strict=True)):
+            message = self.message(row)
+            labels = {pair.key: value_text(plain_value(pair.value)) for pair in message.attributes}
+            resource = self.resource(int(self.resource_rows[number]))
+            attributes = {pair.key: plain_value(pair.value) for pair in resource.attributes}
+            yield Point(name, labels, attributes, _plain(message))
+
+    def _texts(self, column: str) -> list[str]:
+        """A column that need not have been declared, for ``points``."""
+        words = self.words(self._field(column)).tolist()
+        return [self.records.slice(word).decode(errors="replace") for word in words]
 
     def message(self, row: int) -> Any:
         """The data point in one row of the table of points as an official message; its class depends on the type."""

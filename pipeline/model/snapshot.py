@@ -42,6 +42,8 @@ class MetricKind(IntEnum):
     GAUGE = 2
     HISTOGRAM = 3
     EXPONENTIAL_HISTOGRAM = 4
+    SUMMARY = 5
+    """Only from applications: no meter makes them."""
 
 
 class Temporality(IntEnum):
@@ -59,6 +61,7 @@ class Scope:
     name: str
     version: str = ""
     attributes: dict[str, str] = field(default_factory=dict)
+    schema_url: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -195,6 +198,9 @@ class ExponentialValues:
         counts: float64[m, w], positive buckets; zeros behind the last one used.
         sums: float64[m].
         minimum, maximum: float64[m]; NaN where unknown (delta).
+        negative_offset, negative_counts: As ``offset`` and ``counts``, for values below zero; None where there can be
+            none, as in a meter.
+        zero_threshold: float64[m], largest value that counts as zero; likewise.
     """
 
     scale: Int32s
@@ -205,6 +211,9 @@ class ExponentialValues:
     minimum: Floats
     maximum: Floats
     exemplars: Exemplars | None = None
+    negative_offset: Int32s | None = None
+    negative_counts: Floats | None = None
+    zero_threshold: Floats | None = None
 
     def plain(self, i: int) -> dict[str, Any]:
         """Histogram i as Python objects; buckets without the trailing zeros."""
@@ -222,7 +231,30 @@ class ExponentialValues:
         }
 
 
-Values = NumberValues | HistogramValues | ExponentialValues
+@dataclass(frozen=True, eq=False)
+class SummaryValues:
+    """Summaries.
+
+    Attributes:
+        quantiles: q of them.
+        values: float64[m, q], the values there.
+        counts: float64[m].
+        sums: float64[m].
+    """
+
+    quantiles: tuple[float, ...]
+    values: Floats
+    counts: Floats
+    sums: Floats
+    exemplars: Exemplars | None = None
+
+    def plain(self, i: int) -> dict[str, Any]:
+        """Summary i as Python objects."""
+        quantiles = dict(zip(self.quantiles, self.values[i].tolist(), strict=True))
+        return {"count": float(self.counts[i]), "sum": float(self.sums[i]), "quantiles": quantiles}
+
+
+Values = NumberValues | HistogramValues | ExponentialValues | SummaryValues
 
 
 @dataclass(frozen=True, eq=False)

@@ -21,6 +21,7 @@ from pipeline.receivers.delivery import Delivery
 from pipeline.receivers.otlp_config import MIB, GrpcConfig, HttpConfig, OtlpConfig
 from pipeline.receivers.otlp_grpc import OtlpGrpc
 from pipeline.receivers.otlp_http import OtlpHttp
+from pipeline.receivers.signals import SIGNALS
 from pipeline.tls import ServerTls, TlsConfig
 
 
@@ -28,7 +29,7 @@ class OtlpReceiver(Receiver):
     """Receives OTLP."""
 
     Config = OtlpConfig
-    signals: ClassVar[tuple[str, ...]] = ("traces",)
+    signals: ClassVar[tuple[str, ...]] = tuple(SIGNALS)
 
     def __init__(self, config: OtlpConfig, settings: Settings) -> None:
         self._config = config

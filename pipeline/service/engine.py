@@ -16,10 +16,13 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from pipeline.api import Clock, MetricSnapshot
-from pipeline.codec.otlp_traces import TracesProjection
+import numpy as np
+
+from pipeline.api import Clock, MetricBatch, MetricSnapshot
+from pipeline.codec.signals import batch_of, projection
 from pipeline.config.check import Checked
 from pipeline.errors import ConfigError, PermanentError, RetryableError
+from pipeline.model.last_values import snapshots_of
 from pipeline.service.graph import Graph, MetricsPipeline, Source, build_graph
 from pipeline.service.intake import SignalIntake
 from pipeline.service.schedule import Schedule
@@ -142,13 +145,20 @@ class Engine:
         """What reaches a pulling exporter, as of now. The lock is held while arrays are copied, not while rendering."""
         with self._lock:
             now = self.clock.unix_nano()
-            batches = [
-                _processed(pipeline, source.meter.collect(now))
+            taken = [
+                (pipeline, source.meter.collect(now))
                 for pipeline in self.graph.metrics_pipelines
                 if exporter_id in pipeline.pulled_by
                 for source in pipeline.sources
             ]
-        return [batch for batch in batches if batch is not None]
+        snapshots: list[MetricSnapshot] = []
+        for pipeline, snapshot in taken:
+            if pipeline.steps:
+                batch = self._processed(pipeline, batch_of(snapshot, pipeline.projection))
+                snapshots += snapshots_of(batch, snapshot.time_unix_nano)
+            elif len(snapshot):
+                snapshots.append(snapshot)
+        return snapshots
 
     def snapshots(self) -> Sequence[MetricSnapshot]:
         """See ``pipeline.api.Host``. The lock is held while arrays are copied."""
@@ -170,7 +180,7 @@ class Engine:
         if self.graph.meters:
             self.schedule.every(EXPIRY_INTERVAL_S, self._expire)
         for source in self.graph.sources():
-            if any(source in pipeline.sources and pipeline.consume for pipeline in self.graph.metrics_pipelines):
+            if any(source in pipeline.sources and pipeline.is_pushed for pipeline in self.graph.metrics_pipelines):
                 self.schedule.every(source.processor.metrics_flush_interval_s, partial(self._flush, source))
 
     def _run(self) -> None:
@@ -195,20 +205,33 @@ class Engine:
 
     def _flush(self, source: Source) -> None:
         """Push what a component has measured to the exporters that do not fetch it."""
-        pushed = [p for p in self.graph.metrics_pipelines if source in p.sources and p.consume is not None]
+        pushed = [p for p in self.graph.metrics_pipelines if source in p.sources and p.is_pushed]
         if not pushed:
             return
         with self._reported(source.key, "flush failed"):
             with self._lock:
-                batch = source.meter.collect(self.clock.unix_nano(), delta=source.processor.pushes_deltas)
-                processed = [(pipeline, _processed(pipeline, batch)) for pipeline in pushed]
-            for pipeline, left in processed:
-                if left is not None and pipeline.consume is not None:
-                    if not source.processor.pushes_deltas:
-                        left = replace(left, source="/".join((pipeline.id, *source.key)))
-                    # The edges have counted and logged a failure; the next flush brings newer values of each series.
-                    with contextlib.suppress(RetryableError, PermanentError):
-                        pipeline.consume(left)
+                snapshot = source.meter.collect(self.clock.unix_nano(), delta=source.processor.pushes_deltas)
+            for pipeline in pushed:
+                # Differences are no complete state: a series that is not among them has not ended.
+                name = "" if source.processor.pushes_deltas else "/".join((pipeline.id, *source.key))
+                self._push(pipeline, replace(snapshot, source=name))
+
+    def _push(self, pipeline: MetricsPipeline, snapshot: MetricSnapshot) -> None:
+        """The edges count and log a failure; the next flush brings newer values of each series."""
+        if pipeline.consume_snapshot is not None and len(snapshot):
+            with contextlib.suppress(RetryableError, PermanentError):
+                pipeline.consume_snapshot(snapshot)
+        if pipeline.consume is not None:
+            batch = self._processed(pipeline, batch_of(snapshot, pipeline.projection))
+            if len(batch):
+                with contextlib.suppress(RetryableError, PermanentError):
+                    pipeline.consume(batch)
+
+    def _processed(self, pipeline: MetricsPipeline, batch: MetricBatch) -> MetricBatch:
+        """What a pipeline's processors leave; nothing also when one of them refuses."""
+        with self._lock, contextlib.suppress(RetryableError, PermanentError):
+            return pipeline.process(batch)
+        return batch.where(np.zeros(len(batch), bool))
 
     @contextlib.contextmanager
     def _reported(self, key: tuple[str, str], what: str) -> Iterator[None]:
@@ -243,8 +266,8 @@ class Engine:
         telemetry = self.graph.telemetry["receivers", receiver_id]
         for (owner, signal), consume in self.graph.consumers.items():
             if owner == receiver_id:
-                projection = TracesProjection(self.graph.projections[owner, signal])
-                intakes[signal] = SignalIntake(signal, projection.decode, consume, self._lock, telemetry)
+                decoder = projection(signal, self.graph.projections[owner, signal])
+                intakes[signal] = SignalIntake(signal, decoder.decode, consume, self._lock, telemetry)
         self._intakes += intakes.values()
         return intakes
 
@@ -279,13 +302,6 @@ class Engine:
         except Exception as error:
             log_fault(self.graph.telemetry[kind, component_id], "stopping failed", error)
         self._status[f"{kind}/{component_id}"] = "stopped"
-
-
-def _processed(pipeline: MetricsPipeline, batch: MetricSnapshot) -> MetricSnapshot | None:
-    """What a pipeline's processors leave; None also when one of them refuses."""
-    with contextlib.suppress(RetryableError, PermanentError):
-        return pipeline.process(batch)
-    return None
 
 
 def _lines(error: ConfigError | OSError) -> list[str]:

@@ -17,11 +17,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
-from pipeline.api import Clock, Exporter, Extension, Meter, MetricSnapshot, Processor, Receiver, Settings
+from pipeline.api import Clock, Exporter, Extension, Meter, MetricBatch, MetricSnapshot, Processor, Receiver, Settings
+from pipeline.codec.signal_projection import SignalProjection
+from pipeline.codec.signals import projection
 from pipeline.config.check import Checked, CheckedComponent, Key
 from pipeline.config.document import PipelineDef, Reference
 from pipeline.errors import ConfigError
 from pipeline.model.columns import is_column
+from pipeline.model.last_values import READS
 from pipeline.telemetry import ComponentTelemetry, OwnMetrics
 from pipeline.telemetry.edges import Consume, ExporterEdge, Items, ProcessorEdge, Traffic, admitted, fan_out
 
@@ -40,26 +43,35 @@ class Source:
 
 @dataclass(frozen=True)
 class MetricsPipeline:
-    """Where metrics come from, what is done to them, who gets them.
+    """Where metrics of components come from, what is done to them, who gets them.
 
     Attributes:
+        projection: Decoder for what the processors and exporters read.
         consume: Gives a batch to the exporters and connectors that get metrics pushed; None when there are none.
+        consume_snapshot: Gives a snapshot that no processor changes to the exporters that take them; likewise.
         pulled_by: Ids of exporters that fetch when they are asked.
     """
 
     id: str
     sources: tuple[Source, ...]
     steps: tuple[ProcessorEdge, ...]
+    projection: SignalProjection[MetricBatch]
     consume: Consume | None
+    consume_snapshot: Consume | None
     pulled_by: frozenset[str]
 
-    def process(self, batch: MetricSnapshot) -> MetricSnapshot | None:
+    @property
+    def is_pushed(self) -> bool:
+        """Somebody gets metrics pushed."""
+        return self.consume is not None or self.consume_snapshot is not None
+
+    def process(self, batch: MetricBatch) -> MetricBatch:
         """What the processors leave of a batch. Under the engine's lock."""
         for step in self.steps:
             if not len(batch):
-                return None
+                break
             batch = step(batch)
-        return batch if len(batch) else None
+        return batch
 
 
 @dataclass
@@ -124,10 +136,10 @@ class _Builder:
         for pipeline in self.checked.document.pipelines:
             if pipeline.signal == "metrics":
                 self.graph.metrics_pipelines.append(self._metrics_pipeline(pipeline))
-                continue
-            consume = self._chain(pipeline)
-            for reference in pipeline.receivers:
-                if reference.id in self.graph.receivers:
+            received = [reference for reference in pipeline.receivers if self._is_receiver(reference)]
+            if received:
+                consume = self._chain(pipeline)
+                for reference in received:
                     entry = (reference.id, pipeline.signal)
                     entries.setdefault(entry, []).append(consume)
                     queued.setdefault(entry, set()).update(self._queued(pipeline))
@@ -178,19 +190,24 @@ class _Builder:
             consume = self._through("processors", reference.id, pipeline.signal, consume)
         return consume or _discard
 
+    def _is_receiver(self, reference: Reference) -> bool:
+        return self.checked.resolve("receivers", reference).definition.kind == "receivers"
+
     def _sink(self, reference: Reference, signal: str) -> Consume:
         """The edge into an exporter or connector; one for all pipelines of a signal that list it."""
         component = self.checked.resolve("exporters", reference)
         key = (component.definition.kind, reference.id)
         if (key, signal) not in self.sinks:
-            if key[0] == "connectors":
-                self.sinks[key, signal] = self._through(*key, signal, None)
-            else:
-                exporter = self.graph.exporters[reference.id]
-                export = getattr(exporter, f"export_{signal}")
-                edge = ExporterEdge(export, signal, self.graph.telemetry[key], counts=not exporter.queues)
-                self.sinks[key, signal] = edge
+            is_connector = key[0] == "connectors"
+            self.sinks[key, signal] = self._through(*key, signal, None) if is_connector else self._edge(key, signal)
         return self.sinks[key, signal]
+
+    def _edge(self, key: Key, signal: str) -> ExporterEdge:
+        exporter = self.graph.exporters[key[1]]
+        export: Consume = getattr(exporter, f"export_{signal}")
+        if signal == "metrics" and exporter.takes_snapshots:
+            export = partial(_by_type, exporter)
+        return ExporterEdge(export, signal, self.graph.telemetry[key], counts=not exporter.queues)
 
     def _through(self, kind: str, component_id: str, signal: str, following: Consume | None) -> ProcessorEdge:
         key = (kind, component_id)
@@ -208,10 +225,16 @@ class _Builder:
         )
 
     def _metrics_pipeline(self, pipeline: PipelineDef) -> MetricsPipeline:
-        pulling = {
-            r.id for r in pipeline.exporters if r.id in self.graph.exporters and self.graph.exporters[r.id].pulls
-        }
-        sinks = [self._sink(reference, "metrics") for reference in pipeline.exporters if reference.id not in pulling]
+        """The way of metrics of components. What is received takes the way of all signals (``_chain``)."""
+        pulling, direct, others = set(), [], []
+        for reference in pipeline.exporters:
+            exporter = self.graph.exporters.get(reference.id)
+            if exporter is not None and exporter.pulls:
+                pulling.add(reference.id)
+            elif exporter is not None and exporter.takes_snapshots and not pipeline.processors:
+                direct.append(self._sink(reference, "metrics"))
+            else:
+                others.append(self._sink(reference, "metrics"))
         sources = []
         for reference in pipeline.receivers:
             component = self.checked.resolve("receivers", reference)
@@ -219,7 +242,13 @@ class _Builder:
             if key in self.graph.processors:
                 sources.append(Source(key, self.graph.processors[key], self.graph.meters[key]))
         steps = [self._through("processors", reference.id, "metrics", None) for reference in pipeline.processors]
-        return MetricsPipeline(pipeline.id, tuple(sources), tuple(steps), fan_out(sinks), frozenset(pulling))
+        columns = self._columns(pipeline)
+        if pulling and steps:  # what the processors leave is handed out in the form of snapshots
+            columns |= frozenset(READS)
+        decoder = projection("metrics", columns)
+        return MetricsPipeline(
+            pipeline.id, tuple(sources), tuple(steps), decoder, fan_out(others), fan_out(direct), frozenset(pulling)
+        )
 
     def _queued(self, pipeline: PipelineDef) -> list[str]:
         """Exporters of a pipeline that may be full."""
@@ -240,6 +269,14 @@ class _Builder:
 
 def _names(node: object, attribute: str) -> tuple[str, ...]:
     return tuple(getattr(node, attribute, ()))
+
+
+def _by_type(exporter: Exporter, metrics: MetricBatch | MetricSnapshot) -> None:
+    """Give an exporter metrics through the door that is meant for them."""
+    if isinstance(metrics, MetricSnapshot):
+        exporter.export_snapshot(metrics)
+    else:
+        exporter.export_metrics(metrics)
 
 
 def _discard(items: Items) -> None:

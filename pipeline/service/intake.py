@@ -34,7 +34,7 @@ class SignalIntake:
     """The intake of one receiver for one signal. Implements ``pipeline.api.Intake``.
 
     Args:
-        signal: ``traces``.
+        signal: ``traces``, ``metrics`` or ``logs``.
         decode: Bound to the columns that the pipelines behind this receiver read.
         consume: The pipelines.
         lock: The engine's; held while the pipelines run.

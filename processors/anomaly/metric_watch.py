@@ -6,12 +6,15 @@ A gauge is watched by its value, a counter by its rate, a histogram by the mean 
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from fnmatch import fnmatchcase
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from pipeline.model.last_values import snapshots_of
+from pipeline.model.metrics import MetricBatch
 from pipeline.model.snapshot import Metric, MetricKind, MetricSnapshot, Temporality
 from processors.anomaly.detector import Detector, Floats, Matrix
 from processors.anomaly.series_bank import METRIC, REFUSED, Series, SeriesBank
@@ -46,10 +49,20 @@ class MetricWatch:
         self.bank = SeriesBank(max_series)
         self._last: dict[int, tuple[float, float, float]] = {}
 
+    def judge_points(self, metrics: MetricBatch, time_unix_nano: int) -> Judged | None:
+        """``judge`` for the points of a batch."""
+        chosen = metrics.where(metrics["metric.name"].test(self._is_chosen))
+        found = snapshots_of(chosen, time_unix_nano, deltas="keep") if len(chosen) else []
+        together = tuple(metric for snapshot in found for metric in snapshot.metrics)
+        return self.judge(replace(found[0], metrics=together)) if found else None
+
+    def _is_chosen(self, name: str) -> bool:
+        return any(fnmatchcase(name, chosen) for chosen in self.names)
+
     def judge(self, snapshot: MetricSnapshot) -> Judged | None:
         """Score the chosen metrics of a snapshot, and learn them; None where there are none."""
         second = snapshot.time_unix_nano / 1e9
-        chosen = [metric for metric in snapshot.metrics if any(fnmatchcase(metric.name, name) for name in self.names)]
+        chosen = [metric for metric in snapshot.metrics if self._is_chosen(metric.name)]
         found: dict[int, float] = {}
         for metric in chosen:
             self._read(metric, snapshot, second, found)

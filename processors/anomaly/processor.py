@@ -9,7 +9,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from pipeline.api import MetricSnapshot, Processor, Settings, SpanBatch
+from pipeline.api import MetricBatch, Processor, Settings, SpanBatch
+from pipeline.model.last_values import READS
 from processors.anomaly import checkpoint
 from processors.anomaly.config import Config as AnomalyConfig
 from processors.anomaly.detector import Floats, Matrix, make
@@ -50,7 +51,8 @@ class Anomaly(Processor):
     state_version = "1"
 
     def __init__(self, config: AnomalyConfig, settings: Settings) -> None:
-        self.reads = tuple(dict.fromkeys((*SPAN_COLUMNS, *OPERATION_COLUMNS, *config.differs_by)))
+        of_metrics = READS if config.metrics else ()
+        self.reads = tuple(dict.fromkeys((*SPAN_COLUMNS, *OPERATION_COLUMNS, *config.differs_by, *of_metrics)))
         self.tick_interval_s = min(1.0, config.window)
         self._window = round(config.window * 1e9)
         self._lateness = round(config.lateness * 1e9)
@@ -99,9 +101,9 @@ class Anomaly(Processor):
         self._store.add(spans, operations, now // self._window)
         return spans
 
-    def process_metrics(self, metrics: MetricSnapshot) -> MetricSnapshot:
+    def process_metrics(self, metrics: MetricBatch) -> MetricBatch:
         """Look at the watched metrics and pass all on."""
-        judged = self.watch.judge(metrics) if self.watch.names else None
+        judged = self.watch.judge_points(metrics, self._clock.unix_nano()) if self.watch.names else None
         if judged is not None:
             strange = self.watch.strange(judged, self._metric_threshold)
             self._outputs.show_metrics(self.watch.bank, judged.matrix, judged.surprise, judged.band, strange)

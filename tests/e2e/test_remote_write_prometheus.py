@@ -68,7 +68,7 @@ def test_promql_answers_the_ground_truth_also_after_a_fallback(tmp_path: Path, m
         Prometheus(tmp_path / "p", {}, receives=True) as prometheus,
         exporter(prometheus.write_url, protobuf_message=message, send_metadata=True) as (running, own),
     ):
-        running.export_metrics(whole)
+        running.export_snapshot(whole)
         running.drain(30)
         assert own.value("otelcol_exporter_send_failed_metric_points") == 0
         assert own.value("otelcol_exporter_sent_metric_points") == len(truth(whole))
@@ -83,8 +83,8 @@ def test_samples_stay_in_order_and_ended_series_vanish(tmp_path: Path) -> None:
         exporter(prometheus.write_url, max_batch_size_bytes=5_000) as (running, own),
     ):
         for step in range(20):
-            running.export_metrics(snapshot(now + (step - 25) * SECOND, 40, float(step)))
-        running.export_metrics(snapshot(now - 4 * SECOND, 10, 20.0))
+            running.export_snapshot(snapshot(now + (step - 25) * SECOND, 40, float(step)))
+        running.export_snapshot(snapshot(now - 4 * SECOND, 10, 20.0))
         running.drain(30)
         assert own.value("otelcol_exporter_send_failed_metric_points") == 0
         ranges = prometheus.ranges('calls_total{job="cart"}[10m]')
@@ -102,7 +102,7 @@ def test_native_histograms(tmp_path: Path) -> None:
         Prometheus(tmp_path / "p", {}, "native-histograms", receives=True) as prometheus,
         exporter(prometheus.write_url) as (running, _),
     ):
-        running.export_metrics(replace(whole, time_unix_nano=SystemClock().unix_nano()))
+        running.export_snapshot(replace(whole, time_unix_nano=SystemClock().unix_nano()))
         running.drain(30)
         (found,) = prometheus.histograms("e").values()
         assert (found["count"], found["sum"]) == ("7", "7.5")

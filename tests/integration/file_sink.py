@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from pipeline.api import ComponentConfig, Exporter, MetricSnapshot, Settings, SpanBatch
+from pipeline.api import ComponentConfig, Exporter, MetricBatch, Settings, SpanBatch
 
 ROOT = Path(__file__).parents[2]
 
@@ -33,7 +33,7 @@ class FileSink(Exporter):
         """Append; in the file on return."""
         os.write(self._file, b"".join(b"%s\n" % bytes(row).hex().encode() for row in spans["trace_id"]))
 
-    def export_metrics(self, metrics: MetricSnapshot) -> None:
+    def export_metrics(self, metrics: MetricBatch) -> None:
         """Replace."""
         values = [[point.name, point.labels, point.value] for point in metrics.points()]
         with Path(self._config.metrics).open("a") as file:

@@ -44,7 +44,7 @@ class Writer:
 
     def write(self, step: int = 0, series: int = 1) -> None:
         whole = batch(number("c", [({"id": str(i)}, float(step)) for i in range(series)]))
-        self.exporter.export_metrics(replace(whole, time_unix_nano=NOW + step * SECOND))
+        self.exporter.export_snapshot(replace(whole, time_unix_nano=NOW + step * SECOND))
 
     def failed(self, reason: str) -> float:
         return self.own.value("otelcol_exporter_send_failed_metric_points", reason=reason)

@@ -105,7 +105,7 @@ def test_components_are_listed_with_signals_and_origin() -> None:
     status, out, _ = weir("components")
     listed = yaml.safe_load(out)
     assert status == 0
-    assert {"name": "batch", "module": f"otel-weir {__version__}", "signals": ["traces", "metrics"]} in listed[
+    assert {"name": "batch", "module": f"otel-weir {__version__}", "signals": ["traces", "metrics", "logs"]} in listed[
         "processors"
     ]
     assert {"name": "span_metrics", "module": f"otel-weir {__version__}", "signals": ["traces to metrics"]} in listed[

@@ -8,19 +8,24 @@ from typing import Any
 import pytest
 
 from pipeline.api import Meter, Settings
+from pipeline.codec.otlp_metrics import MetricsProjection
+from pipeline.codec.signals import batch_of
 from pipeline.exporters.debug import DebugConfig, DebugExporter, Sampler
 from pipeline.telemetry import ComponentTelemetry
-from pipeline.testing import FakeClock, span_batch
+from pipeline.testing import FakeClock, log_batch, span_batch
 from tests.unit.codec.metric_batches import NOW, batch, exemplars, exponential, gauge, histogram, number, resource
 
 TRACE, SPAN = "0af7651916cd43dd8448eb211c80319c", "00f067aa0ba902b7"
-METRICS = batch(
+SNAPSHOT = batch(
     number("calls", [({"a": "1"}, 3)], unit="{call}", resources=[0], samples=exemplars((0, -1, 0.5, NOW, TRACE, SPAN))),
     gauge("g", [({"x": "line\nbreak", "y": "z"}, -1.5)]),
     histogram("h", [({}, [1, 2, 3], 4.5)]),
     exponential("e", [({}, 2, 1.0, -3, [1.0, 2.0], 5.0)]),
     resources=[resource(service__name="cart")],
 )
+
+
+METRICS = batch_of(SNAPSHOT, MetricsProjection([]))
 
 
 class Debug:
@@ -53,6 +58,10 @@ def written(capsys: pytest.CaptureFixture[str], show: str, **config: Any) -> lis
             resource={"service.name": "cart"},
         )
         debug.export_traces(spans)
+    elif show == "logs":
+        debug.export_logs(
+            log_batch(body={"a": "line\nbreak"}, severity="warn2", attributes={"k": 1}, event_name="login")
+        )
     else:
         debug.export_metrics(METRICS)
     debug.shutdown()
@@ -122,6 +131,24 @@ def test_detailed_shows_everything_about_metrics(capsys: pytest.CaptureFixture[s
         "HistogramDataPoints #0",
         "ExponentialHistogramDataPoints #0",
         f"     -> Trace ID: {TRACE}",
+    ):
+        assert line in shown
+
+
+def test_log_records_are_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    head, line = written(capsys, "logs", verbosity="normal")
+    assert head == "Logs\t{'resource logs': 1, 'log records': 1}"
+    assert line == r'{"a":"line\nbreak"} k=1'
+    shown = written(capsys, "logs", verbosity="detailed")
+    for line in (
+        "ResourceLogs #0",
+        "LogRecord #0",
+        "SeverityText: warn2",
+        "SeverityNumber: 14",
+        "EventName: login",
+        r'Body: Map({"a":"line\nbreak"})',
+        "     -> k: Int(1)",
+        "Trace ID: ",
     ):
         assert line in shown
 

@@ -136,6 +136,8 @@ COUNTED = Entry("count")
 
 TYPICAL_ROW_BYTES = 300.0
 """First guess of the bytes per row of a table, from which the room follows; halved where there were more rows."""
+ROOMY = 1.25
+"""Room is planned for requests of up to this many times the size at hand."""
 LEAST_ROW_BYTES = 50.0
 """No useful span is shorter. Requests made of shorter ones take several walks, and do not spoil the guess for
 others."""
@@ -250,13 +252,13 @@ class Projection:
 
     def _room_for(self, size: int, rows: int = 0) -> Room:
         """Room for requests of about this size. Memory that no row is written to is not touched."""
-        rows = rows or min(int(2 * size / self._row_bytes) + 8, self.limits.max_items)
+        rows = rows or min(int(ROOMY * size / self._row_bytes) + 8, self.limits.max_items)
         tables = array("q")
         words = 0
         for width in self.widths:
             tables.extend((words, rows, 0))
             words += rows * width
-        return Room(size // 4, 2 * size, rows, tables, words, tuple(tables[::3]))
+        return Room(size // 2, int(ROOMY * size), rows, tables, words, tuple(tables[::3]))
 
     def _find_levels(self) -> tuple[dict[str, Level], dict[Level, Level]]:
         """The table that each message's fields are written to (its own for rows, its parent's for singular messages),

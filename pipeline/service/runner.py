@@ -14,6 +14,7 @@ from types import FrameType
 from pipeline import __version__, native
 from pipeline.config.check import Checked
 from pipeline.errors import WeirError
+from pipeline.service.allocator import limit_arenas
 from pipeline.service.clock import SystemClock
 from pipeline.service.engine import Engine
 from pipeline.telemetry.logs import ComponentLogger, configure_logging
@@ -39,6 +40,7 @@ def run(checked: Checked, uris: Sequence[str], drain_s: float = DRAIN_S) -> int:
     for warning in checked.warnings:
         logger.warning(warning)
     require_fast_protobuf()
+    limit_arenas()
     engine = Engine(checked, clock, process_resource(checked, uris))
     if slow := native.uncompiled_modules():
         logger.warning("native modules are not compiled: expect a small part of the usual speed", modules=slow)

@@ -60,6 +60,8 @@ class Encoder:
         """
         if batch.rows is None and not batch.added:
             return batch.records.payload
+        if not len(batch):
+            return b""
         level = batch.item_level
         kept = self._elements(batch)
         while level > Level.RESOURCE:

@@ -19,7 +19,7 @@ from pipeline.model.attribute_text import plain_value, value_text
 from pipeline.model.columns import SPAN_KINDS, STATUS_CODES
 from pipeline.model.spans import SpanBatch
 from pipeline.testing_spans import export_request
-from tests.oracles import lazy_traces
+from tests.oracles import lazy
 
 RESOURCE_KEYS = ["service.name", "service.version"]
 SPAN_KEYS = ["http.route", "http.request.method", "n", "flag", "ratio", "list", "map", "raw", "k" * 70]
@@ -29,6 +29,7 @@ COLUMNS = [
     *(f"resource.{key}" for key in RESOURCE_KEYS), *(f"span.{key}" for key in SPAN_KEYS),
 ]  # fmt: skip
 PROJECTION = TracesProjection(COLUMNS)
+ORACLE = lazy.LazyParser("traces", RESOURCE_KEYS, SPAN_KEYS)
 
 
 def real_request(spans: int = 6) -> bytes:
@@ -62,7 +63,7 @@ def real_request(spans: int = 6) -> bytes:
 
 def assert_same_as_oracle(payload: bytes) -> str:
     """Decode both ways and compare. Returns what happened, for counting."""
-    expected = lazy_traces.decode(payload, RESOURCE_KEYS, SPAN_KEYS)
+    expected = ORACLE.decode(payload)
     try:
         spans, rejected = PROJECTION.decode(payload)
     except MalformedPayload as error:
@@ -74,7 +75,7 @@ def assert_same_as_oracle(payload: bytes) -> str:
     return "refused"
 
 
-def assert_same_rows(spans: SpanBatch, rejected: dict[str, int], expected: list[lazy_traces.Row] | None) -> str:
+def assert_same_rows(spans: SpanBatch, rejected: dict[str, int], expected: list[lazy.Row] | None) -> str:
     if expected is None:
         # The inside of arrays and key-value lists is decoded when asked for, and damage there is not noticed before.
         return "not looked into"
@@ -84,20 +85,20 @@ def assert_same_rows(spans: SpanBatch, rejected: dict[str, int], expected: list[
     return "decoded"
 
 
-def assert_columns(spans: SpanBatch, rows: list[lazy_traces.Row]) -> None:
+def assert_columns(spans: SpanBatch, rows: list[lazy.Row]) -> None:
     assert len(spans) == len(rows)
-    assert spans["trace_id"].tobytes() == b"".join(row.span.trace_id for row in rows)
-    assert spans["span_id"].tobytes() == b"".join(row.span.span_id for row in rows)
-    assert spans["parent_span_id"].tobytes() == b"".join(row.span.parent_span_id or bytes(8) for row in rows)
+    assert spans["trace_id"].tobytes() == b"".join(row.item.trace_id for row in rows)
+    assert spans["span_id"].tobytes() == b"".join(row.item.span_id for row in rows)
+    assert spans["parent_span_id"].tobytes() == b"".join(row.item.parent_span_id or bytes(8) for row in rows)
     for name in ("name", "trace_state"):
-        assert spans[name].tolist() == [getattr(row.span, name) for row in rows]
-    assert spans["status_message"].tolist() == [row.span.status.message for row in rows]
+        assert spans[name].tolist() == [getattr(row.item, name) for row in rows]
+    assert spans["status_message"].tolist() == [row.item.status.message for row in rows]
     assert spans["scope.name"].tolist() == [row.scope.name for row in rows]
-    assert spans["kind"].tolist() == [enum_name(SPAN_KINDS, row.span.kind) for row in rows]
-    assert spans["status_code"].tolist() == [enum_name(STATUS_CODES, row.span.status.code) for row in rows]
-    assert spans["flags"].tolist() == [row.span.flags for row in rows]
-    starts = [row.span.start_time_unix_nano for row in rows]
-    ends = [row.span.end_time_unix_nano for row in rows]
+    assert spans["kind"].tolist() == [enum_name(SPAN_KINDS, row.item.kind) for row in rows]
+    assert spans["status_code"].tolist() == [enum_name(STATUS_CODES, row.item.status.code) for row in rows]
+    assert spans["flags"].tolist() == [row.item.flags for row in rows]
+    starts = [row.item.start_time_unix_nano for row in rows]
+    ends = [row.item.end_time_unix_nano for row in rows]
     assert spans["start_time_unix_nano"].tolist() == starts
     assert spans["end_time_unix_nano"].tolist() == ends
     assert spans["duration_nano"].view(np.uint64).tolist() == [max(0, b - a) for a, b in zip(starts, ends, strict=True)]

@@ -149,6 +149,10 @@ def test_a_duration_whose_end_precedes_its_start_is_zero() -> None:
     assert span_batch(duration_ms=-5)["duration_nano"].tolist() == [0]
 
 
+def test_a_batch_of_which_nothing_is_left_is_an_empty_request() -> None:
+    assert span_batch(3).where(np.zeros(3, bool)).to_otlp() == b""
+
+
 def test_empty_requests_are_empty_batches() -> None:
     spans: SpanBatch = span_batch(spans=[])
     assert len(spans) == 0

@@ -10,11 +10,14 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, cast
 
-from pipeline.http_message import Response, encode
+from pipeline.http_message import Response, encode_head
 from pipeline.http_reader import Exchange, RequestReader, Stage
 
 if TYPE_CHECKING:
     from pipeline.http_loop import ServerLoop
+
+SLICE_BYTES = 256 << 10
+"""A longer answer is written in slices: asyncio copies what the socket does not take, and pages have up to 40 MB."""
 
 
 class Connection(asyncio.BufferedProtocol):
@@ -29,6 +32,9 @@ class Connection(asyncio.BufferedProtocol):
         self._blocked = False  # the peer does not read
         self._ended = False  # the peer sends no more
         self._closing = False
+        self._rest = memoryview(b"")  # of the answer under way
+        self._send_by = 0  # its deadline, once it got stuck
+        self._keep_alive = True  # after it
         self.deadline = 0
         self.since = 0
 
@@ -63,12 +69,18 @@ class Connection(asyncio.BufferedProtocol):
         """The peer does not take the answer. No more is answered until it does, and it does not get for ever."""
         self._blocked = True
         self._wait(self._loop.send_ticks)
+        if self._rest:  # the deadline is that of the whole answer, however often it gets stuck
+            self._send_by = self._send_by or self.deadline
+            self.deadline = self._send_by
 
     def resume_writing(self) -> None:
         """The peer reads again."""
         self._blocked = False
-        if not self._closing:
-            self._wait(self._loop.idle_ticks)
+        if self._closing:
+            return
+        self._wait(self._loop.idle_ticks)
+        self._send_rest()
+        if not self._rest and not self._closing:
             self._advance()
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
@@ -82,7 +94,7 @@ class Connection(asyncio.BufferedProtocol):
     @property
     def waits(self) -> bool:
         """True if the connection could be given up in favour of another one."""
-        return self._handling is None and not self._closing
+        return self._handling is None and not self._rest and not self._closing
 
     @property
     def is_idle(self) -> bool:
@@ -157,8 +169,25 @@ class Connection(asyncio.BufferedProtocol):
             return
         keep_alive = exchange.keep_alive and self._server.keep_alive and not self._loop.stopping
         head_only = exchange.request.method == "HEAD"
-        self._transport.write(encode(response, head_only=head_only, keep_alive=keep_alive, http10=exchange.http10))
-        if not keep_alive:
+        head = encode_head(response, keep_alive=keep_alive, http10=exchange.http10)
+        body = b"" if head_only else response.body
+        if len(body) <= SLICE_BYTES:
+            self._transport.write(head + body)
+        else:
+            self._transport.write(head)
+            self._rest = memoryview(body)
+        self._keep_alive = keep_alive
+        self._send_rest()
+
+    def _send_rest(self) -> None:
+        """Write the answer under way as far as the peer takes it, and end the exchange with its last byte."""
+        while self._rest and not self._blocked:
+            begin, self._rest = self._rest[:SLICE_BYTES], self._rest[SLICE_BYTES:]
+            self._transport.write(begin)
+        if self._rest:
+            return
+        self._send_by = 0
+        if not self._keep_alive:
             self._close(linger=self._reader.broken)
         elif not self._blocked:
             self._wait(self._loop.ticks_of[self._reader.stage])

@@ -40,12 +40,11 @@ class Response:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
-def encode(response: Response, *, head_only: bool, keep_alive: bool, http10: bool) -> bytes:
-    """The bytes of an answer.
+def encode_head(response: Response, *, keep_alive: bool, http10: bool) -> bytes:
+    """The bytes of an answer before its body.
 
     Args:
         response: Status, body, headers.
-        head_only: The request was HEAD.
         keep_alive: Further requests may follow on this connection.
         http10: The request was HTTP/1.0, where staying connected has to be said.
     """
@@ -60,4 +59,4 @@ def encode(response: Response, *, head_only: bool, keep_alive: bool, http10: boo
     elif http10:
         head += "connection: keep-alive\r\n"
     head += "\r\n"
-    return head.encode("latin-1", "replace") + (b"" if head_only else response.body)
+    return head.encode("latin-1", "replace")

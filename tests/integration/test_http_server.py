@@ -86,6 +86,29 @@ def test_a_peer_that_does_not_read_is_given_up() -> None:
         assert asked == ["/1"], "the second page is made only when the first one has been taken"
 
 
+@pytest.mark.parametrize("threads", [0, 2])
+def test_long_answers_arrive_whole_and_in_order(threads: int) -> None:
+    def page(request: Request) -> Response:
+        return Response(200, request.path.encode() * 500_000)
+
+    with serving(page, threads=threads) as server, Client(server.address) as client:
+        client.send(b"GET /1 HTTP/1.1\r\n\r\nGET /22 HTTP/1.1\r\n\r\nGET /333 HTTP/1.1\r\nconnection: close\r\n\r\n")
+        for path in (b"/1", b"/22", b"/333"):
+            assert client.answer().body == path * 500_000
+        assert client.is_closed()
+
+
+def test_a_peer_that_reads_a_long_answer_too_slowly_is_given_up() -> None:
+    page = Response(200, b"x" * (64 << 20))
+    with serving(lambda _: page, send_timeout_s=0.3) as server, Client(server.address) as client:
+        client.send(b"GET / HTTP/1.1\r\n\r\n")
+        wait_for(lambda: server.connections() == 1)
+        while server.connections() == 1:
+            with contextlib.suppress(ConnectionResetError):
+                if select.select([client.socket], [], [], 0.02)[0]:
+                    client.socket.recv(4096)
+
+
 def test_an_unread_body_does_not_destroy_the_answer() -> None:
     with serving(max_body_bytes=1000) as server, Client(server.address) as client:
         client.send(post(b"a" * 5_000_000)[: 4 << 20])

@@ -1,0 +1,21 @@
+"""For all tests: what one does to the process must not reach the next."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+
+import pytest
+
+from pipeline.telemetry.logs import ROOT
+
+
+@pytest.fixture(autouse=True)
+def loggers_as_they_were() -> Iterator[None]:
+    """Commands that run in this process configure logging for good; captured logs of later tests need it back."""
+    loggers = [logging.getLogger(), logging.getLogger(ROOT)]
+    before = [(logger.handlers[:], logger.level, logger.propagate) for logger in loggers]
+    yield
+    for logger, (handlers, level, propagate) in zip(loggers, before, strict=True):
+        logger.handlers[:], logger.propagate = handlers, propagate
+        logger.setLevel(level)

@@ -1,14 +1,14 @@
-"""An example plug-in: drop the spans of health checks, and count what was dropped.
+"""An example plug-in: drop the spans of health checks and what was logged and measured in them, and count the spans.
 
-Everything it needs comes from ``pipeline.api``. The engine calls ``process_traces`` with one batch at a time; the batch
-holds the columns named in ``reads``, as numpy arrays and dictionary-encoded strings.
+Everything it needs comes from ``pipeline.api``. The engine calls one method per signal with one batch at a time; the
+batch holds the columns named in ``reads``, as numpy arrays and dictionary-encoded strings.
 """
 
-from pipeline.api import ComponentConfig, Processor, Settings, SpanBatch
+from pipeline.api import ComponentConfig, LogBatch, MetricBatch, Processor, Settings, SpanBatch
 
 
 class DropHealthChecks(Processor):
-    """Drops spans whose ``url.path`` is a health check; keeps spans without a path."""
+    """Drops what has the ``url.path`` of a health check; keeps what has no path."""
 
     class Config(ComponentConfig):
         """The YAML below ``drop_health_checks:``. Unknown keys are refused with the nearest name."""
@@ -16,7 +16,7 @@ class DropHealthChecks(Processor):
         paths: tuple[str, ...] = ("/healthz", "/livez", "/readyz")
         """Paths to drop, compared exactly."""
 
-    reads = ("span.url.path", "resource.service.name")
+    reads = ("span.url.path", "point.url.path", "log.url.path", "resource.service.name")
     emits_metrics = True
 
     def __init__(self, config: Config, settings: Settings) -> None:
@@ -32,3 +32,11 @@ class DropHealthChecks(Processor):
         if len(checks):
             self.dropped.add(checks.group_by("resource.service.name"))
         return spans.where(~is_check)
+
+    def process_metrics(self, metrics: MetricBatch) -> MetricBatch:
+        """The data points that are not about health checks."""
+        return metrics.where(~metrics["point.url.path"].isin(self.paths))
+
+    def process_logs(self, logs: LogBatch) -> LogBatch:
+        """The log records that are not about health checks."""
+        return logs.where(~logs["log.url.path"].isin(self.paths))

@@ -244,6 +244,10 @@ class Batch:
                 arrays[name] = pa.array(np.ascontiguousarray(column))
         return pa.table(arrays)
 
+    def flat(self) -> Self:
+        """The batch as kernels want it that know three tables: resources, scopes, items."""
+        return self
+
     def item_bytes(self) -> Words:
         """uint64[n]: size of each encoded item."""
         return self.words(Field(self.item_level, RANGE, Kind.UINT)) & np.uint64(0xFFFF_FFFF)

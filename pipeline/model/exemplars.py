@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from pipeline.model.batch import Batch
 from pipeline.model.exemplar_sampling import offer
 from pipeline.model.key_store import enlarged, grown
 from pipeline.model.records import Level
 from pipeline.model.snapshot import Exemplars
-from pipeline.model.spans import SpanBatch
 
 Int32s = npt.NDArray[np.int32]
 
@@ -68,7 +68,7 @@ class ExemplarPool:
 
     def offer(
         self,
-        spans: SpanBatch,
+        spans: Batch,
         rows: Int32s,
         buckets: Int32s,
         values: npt.NDArray[np.float64],

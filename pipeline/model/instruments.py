@@ -16,8 +16,10 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.model import accumulate
+from pipeline.model.batch import Batch
 from pipeline.model.exemplars import INTERVAL_NS, ExemplarPool
 from pipeline.model.key_store import enlarged
+from pipeline.model.labels import Groups
 from pipeline.model.series import Rows, SeriesTable, Target
 from pipeline.model.snapshot import (
     Exemplars,
@@ -30,7 +32,6 @@ from pipeline.model.snapshot import (
     Temporality,
     Values,
 )
-from pipeline.model.spans import Groups, SpanBatch
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
@@ -202,11 +203,11 @@ class Instrument:
             return None
         return self._pool.collect(rows, self.kind == MetricKind.HISTOGRAM, since_unix_nano)
 
-    def _offer(self, target: Target, given: SpanBatch | None, rows: Rows, buckets: Rows, values: Floats) -> None:
+    def _offer(self, target: Target, given: Batch | None, rows: Rows, buckets: Rows, values: Floats) -> None:
         """Consider the measurements as exemplars, where the spans they were made of are known."""
         spans = given
         if spans is None:
-            spans = target.spans if isinstance(target, Groups) else target if isinstance(target, SpanBatch) else None
+            spans = target.spans if isinstance(target, Groups) else target if isinstance(target, Batch) else None
         if self._pool is None or spans is None:
             return
         if len(spans) != len(rows):
@@ -234,7 +235,7 @@ class Counter(Instrument):
     def __init__(self, name: str, unit: str, description: str, table: SeriesTable, exemplars: bool = False) -> None:
         super().__init__(name, unit, description, table, {"values": ColumnSpec(np.float64)}, int(exemplars))
 
-    def add(self, target: Target, amounts: Amounts = 1.0, exemplars_from: SpanBatch | None = None) -> None:
+    def add(self, target: Target, amounts: Amounts = 1.0, exemplars_from: Batch | None = None) -> None:
         """Add ``amounts`` (one, or one per row of ``target``) to rows (``SeriesTable.resolve``).
 
         Amounts that are not finite, and negative ones of a Counter, are counted in ``refused``. Exemplars are taken
@@ -315,7 +316,7 @@ class Histogram(Instrument):
         target: Target,
         values: Amounts,
         weights: Amounts | None = None,
-        exemplars_from: SpanBatch | None = None,
+        exemplars_from: Batch | None = None,
     ) -> None:
         """Observe ``values`` (one per row of ``target``, see ``SeriesTable.resolve``), each ``weights`` times.
 

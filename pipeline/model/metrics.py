@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import cached_property
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple, Self
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +17,7 @@ from opentelemetry.proto.metrics.v1 import metrics_pb2 as pb
 from pipeline.model.attribute_text import plain_value, value_text
 from pipeline.model.batch import Batch
 from pipeline.model.column import Floats, Int32s, Int64s
-from pipeline.model.records import PARENT, Field, Level, ValueType, Words
+from pipeline.model.records import PARENT, Field, Kind, Level, Records, ValueType, Words
 from pipeline.model.snapshot import Point
 
 GAUGE, SUM, HISTOGRAM, EXPONENTIAL_HISTOGRAM, SUMMARY = range(1, 6)
@@ -119,6 +120,40 @@ def _plain(point: Any) -> Any:
     return value | {"scale": point.scale, "offset": point.positive.offset, "counts": counts}
 
 
+class FlatProjection:
+    """A projection for ``MetricBatch.flat``: the fields of metrics stand behind those of their points."""
+
+    _made: ClassVar[WeakKeyDictionary[Any, FlatProjection]] = WeakKeyDictionary()
+
+    def __init__(self, projection: Any, width: int) -> None:
+        self.columns = projection.columns
+        self.readable = projection.readable
+        self._field = projection.field
+        self._width = width
+
+    @classmethod
+    def of(cls, projection: Any, width: int) -> FlatProjection:
+        """The same object for the same projection, so that plans made for it are found again."""
+        made = cls._made.get(projection)
+        if made is None:
+            made = cls._made[projection] = cls(projection, width)
+        return made
+
+    def field(self, column: str) -> Field | None:
+        """Where a column stands."""
+        field: Field | None = self._field(column)
+        if field is None or field.level < Level.ITEM:
+            return field
+        if field.level > Level.POINT:
+            return None
+        kind = Kind.ENUM if field.kind == Kind.CHOICE else field.kind
+        return Field(Level.ITEM, field.word + (self._width if field.level == Level.ITEM else 0), kind)
+
+    def encode(self, batch: Any) -> bytes:
+        """Not needed of a copy."""
+        raise NotImplementedError
+
+
 class MetricBatch(Batch):
     """n data points of one request."""
 
@@ -142,6 +177,29 @@ class MetricBatch(Batch):
     def rows_at(self, level: Level) -> Int32s:
         """int32[n]: row of each point's ancestor in an enclosing table."""
         return self.metric_rows if level == Level.ITEM else super().rows_at(level)
+
+    def flat(self) -> Self:
+        """The same points with what their metrics hold beside them, as if both were one table. Cost: a copy of the
+        rows.
+        """
+        if isinstance(self.projection, FlatProjection):
+            return self
+        records = self.records
+        points, metrics = (
+            records.words[records.first[level] :][: records.count[level] * records.width[level]].reshape(
+                -1, records.width[level]
+            )
+            for level in (Level.POINT, Level.ITEM)
+        )
+        owners = metrics[points[:, PARENT].astype(np.int64)]
+        joined = np.hstack((points, owners))
+        joined[:, PARENT] = owners[:, PARENT]
+        begin = records.first[Level.ITEM]
+        words = np.concatenate((records.words[:begin], joined.reshape(-1)))
+        n, own = len(joined), joined.shape[1]
+        first, width = (*records.first[:3], begin), (*records.width[:2], own, own)
+        flat = Records(records.payload, words, first, width, (*records.count[:2], n, n))
+        return type(self)(flat, FlatProjection.of(self.projection, records.width[Level.POINT]), self.rows)
 
     @property
     def types(self) -> Words:

@@ -21,6 +21,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from pipeline.model.batch import Batch
 from pipeline.model.key_store import KeyStore, enlarged, new_secret
 from pipeline.model.key_table import (
     DONE,
@@ -34,11 +35,11 @@ from pipeline.model.key_table import (
 )
 from pipeline.model.label_limit import LabelLimit
 from pipeline.model.label_plan import LabelPlan, SlowCells
+from pipeline.model.labels import Groups, Label
 from pipeline.model.limits import Limits as Limits
 from pipeline.model.records import REPEATED, Level
 from pipeline.model.resources import Resource, ResourceTable, SavedResource
 from pipeline.model.snapshot import ABSENT_LENGTH, NO_RESOURCE, OVERFLOW_LABEL, SeriesView, key_values
-from pipeline.model.spans import Groups, Label, SpanBatch
 
 Rows = npt.NDArray[np.int32]
 LabelValues = tuple[str | None, ...]
@@ -195,7 +196,7 @@ class SeriesTable:
         """
         if isinstance(target, Groups):
             return self._rows_of_groups(target)
-        if isinstance(target, SpanBatch):
+        if isinstance(target, Batch):
             return self.rows_of(target)
         if isinstance(target, np.ndarray):
             if target is not self._last_rows:
@@ -205,7 +206,7 @@ class SeriesTable:
         values = (target,) if isinstance(target, str) else target
         return np.array([self.row_of(values)], np.int32)
 
-    def rows_of(self, spans: SpanBatch) -> Rows:
+    def rows_of(self, spans: Batch) -> Rows:
         """int32[n]: the row of each span, created where it is new. Cost: see ``benchmarks``; no Python per span that
         has its row.
 
@@ -213,9 +214,10 @@ class SeriesTable:
             KeyError: A label's column is not in the batch.
         """
         now = self.clock.monotonic_nano()
+        spans = spans.flat()
         records = spans.records
         plan = self._plan(spans)
-        shape = np.array((*records.first, *records.width), np.int64)
+        shape = np.array((*records.first[:3], *records.width[:3]), np.int64)
         resources = self._known_resources(spans) if self.per_resource else _NO_RESOURCES
         out = np.empty(len(spans), np.int32)
         finder = self._finder
@@ -416,7 +418,7 @@ class SeriesTable:
         if dead >= 0:
             raise ValueError(f"row {dead} is not in use: look rows up again when `generation` has changed")
 
-    def _plan(self, spans: SpanBatch) -> LabelPlan:
+    def _plan(self, spans: Batch) -> LabelPlan:
         projection = spans.projection
         known = self._plans.get(id(projection))
         if known is not None and known[0] is projection:
@@ -427,7 +429,7 @@ class SeriesTable:
         self._plans[id(projection)] = (projection, plan)
         return plan
 
-    def _known_resources(self, spans: SpanBatch) -> Rows:
+    def _known_resources(self, spans: Batch) -> Rows:
         """int32: slot per row of the batch's resource table; UNKNOWN_RESOURCE where it has to be admitted first."""
         field = spans.projection.field("resource")
         if field is None:
@@ -616,7 +618,7 @@ class SeriesTable:
         self._update_limits(self.no_resource)
 
 
-Target = Groups | SpanBatch | Rows | LabelValues | str
+Target = Groups | Batch | Rows | LabelValues | str
 
 
 def _value_bytes(key: bytes) -> list[bytes | None]:

@@ -1,19 +1,22 @@
-"""The promises of ``pipeline.api``, kept by every registered processor: a new plug-in is covered unasked.
+"""The promises of ``pipeline.api``, kept by every registered processor for every signal that it handles: a new plug-in
+is covered unasked.
 
 Must never regress: splitting a batch changes no metric; stopping, restoring and going on changes no metric; nothing
 is written into a batch that others share; time that stands still expires nothing.
 """
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
 
-from pipeline.api import Meter, Processor, Settings, SpanBatch
-from pipeline.codec.otlp_traces import TracesProjection
+from pipeline.api import LogBatch, Meter, MetricBatch, Processor, Settings, SpanBatch
+from pipeline.codec.signals import projection
 from pipeline.config.check import signals_of
+from pipeline.model.batch import Batch
 from pipeline.service.registry import Registry
-from pipeline.testing import FakeClock, Harness, span_batch
+from pipeline.testing import FakeClock, Harness, log_batch, metric_batch, span_batch
 
 REGISTRY = Registry()
 TYPES = REGISTRY.types("processors")
@@ -25,18 +28,32 @@ def config_of(cls: type[Processor]) -> dict[str, Any]:
     return examples[0] if examples else {}
 
 
-@pytest.fixture(params=TYPES)
-def cls(request: pytest.FixtureRequest) -> type[Processor]:
-    loaded = REGISTRY.load("processors", request.param)
+def load(name: str) -> type[Processor]:
+    loaded = REGISTRY.load("processors", name)
     assert issubclass(loaded, Processor)
     return loaded
 
 
-@pytest.fixture
-def traces_cls(cls: type[Processor]) -> type[Processor]:
-    if "traces" not in signals_of(cls):
-        pytest.skip("does not process traces")
-    return cls
+@pytest.fixture(params=TYPES)
+def cls(request: pytest.FixtureRequest) -> type[Processor]:
+    return load(request.param)
+
+
+class Case(NamedTuple):
+    """A processor and one of its signals."""
+
+    cls: type[Processor]
+    signal: str
+
+    def items(self, first: int, n: int) -> Batch:
+        """Some batch of the signal; those with other numbers are others."""
+        return SAMPLES[self.signal](first, n)
+
+
+@pytest.fixture(params=[f"{name}/{signal}" for name in TYPES for signal in signals_of(load(name))])
+def case(request: pytest.FixtureRequest) -> Case:
+    name, _, signal = request.param.rpartition("/")
+    return Case(load(name), signal)
 
 
 def calls(first: int, n: int) -> SpanBatch:
@@ -67,6 +84,31 @@ def calls(first: int, n: int) -> SpanBatch:
     return span_batch(spans=spans)
 
 
+def numbers(first: int, n: int) -> MetricBatch:
+    """n times a point of each kind."""
+    kinds = ("gauge", "sum", "histogram", "exponential_histogram", "summary")
+    points = [
+        {"kind": kind, "name": kind, "sum": 1.0, "attributes": {"http.route": f"/r/{number % 4}", "n": number}}
+        | {"service": ("cart", "pay")[number % 2], "temporality": ("cumulative", "delta")[number % 2]}
+        for number in range(first, first + n)
+        for kind in kinds
+    ]
+    return metric_batch(points=points)
+
+
+def records(first: int, n: int) -> LogBatch:
+    """n log records."""
+    logs = [
+        {"body": f"message {number % 3}", "severity": ("info", "error")[number % 2], "trace_id": number.to_bytes(16)}
+        | {"service": ("cart", "pay")[number % 2], "attributes": {"http.route": f"/r/{number % 4}", "n": number}}
+        for number in range(first + 1, first + n + 1)
+    ]
+    return log_batch(logs=logs)
+
+
+SAMPLES: dict[str, Callable[[int, int], Batch]] = {"traces": calls, "metrics": numbers, "logs": records}
+
+
 def points(run: Harness[Any]) -> list[Any]:
     """All metrics in an order of their own."""
     return sorted(
@@ -83,68 +125,67 @@ def test_the_default_configuration_loads(cls: type[Processor]) -> None:
     cls.Config.model_validate(config_of(cls))
 
 
-def test_only_declared_columns_are_read_and_the_input_is_unchanged(traces_cls: type[Processor]) -> None:
-    run = harness(traces_cls)
-    processor = run.processor
-    projection = TracesProjection((*processor.reads, *processor.adds))
-    batch, _ = projection.decode(calls(0, 8).to_otlp())
-    words, payload = batch.records.words.copy(), batch.records.payload
-    processor.process_traces(batch)
+def test_only_declared_columns_are_read_and_the_input_is_unchanged(case: Case) -> None:
+    processor = harness(case.cls).processor
+    decoder = projection(case.signal, (*processor.reads, *processor.adds))
+    batch, _ = decoder.decode(case.items(0, 8).to_otlp())
+    words, payload, n = batch.records.words.copy(), batch.records.payload, len(batch)
+    getattr(processor, f"process_{case.signal}")(batch)
     assert np.array_equal(batch.records.words, words)
     assert batch.records.payload == payload
-    assert len(batch) == 16
+    assert len(batch) == n
 
 
-def test_spans_that_go_on_are_the_original_ones_but_for_added_attributes(traces_cls: type[Processor]) -> None:
-    batch = calls(0, 8)
-    added = {column.removeprefix("span.") for column in harness(traces_cls).processor.adds}
-    out = harness(traces_cls).traces(batch)
+def test_items_that_go_on_are_the_original_ones_but_for_added_attributes(case: Case) -> None:
+    batch = case.items(0, 8)
+    added = {column.removeprefix(batch.prefix) for column in harness(case.cls).processor.adds}
+    out = harness(case.cls).process(batch)
 
-    def without_added(spans: SpanBatch) -> list[bytes]:
+    def without_added(items: Batch) -> list[bytes]:
         found = []
-        for span in spans.iter():
-            kept = [attribute for attribute in span.attributes if attribute.key not in added]
-            del span.attributes[:]
-            span.attributes.extend(kept)
-            found.append(span.SerializeToString(deterministic=True))
+        for item in items.iter():
+            kept = [attribute for attribute in item.attributes if attribute.key not in added]
+            del item.attributes[:]
+            item.attributes.extend(kept)
+            found.append(item.SerializeToString(deterministic=True))
         return found
 
     assert set(without_added(out)) <= set(without_added(batch))
 
 
-def test_splitting_a_batch_in_two_gives_the_same_metrics(traces_cls: type[Processor]) -> None:
-    batch = calls(0, 12)
-    whole, halves, alternating = harness(traces_cls), harness(traces_cls), harness(traces_cls)
-    whole.traces(batch)
+def test_splitting_a_batch_in_two_gives_the_same_metrics(case: Case) -> None:
+    batch = case.items(0, 12)
+    whole, halves, alternating = (harness(case.cls) for _ in range(3))
+    whole.process(batch)
     row = np.arange(len(batch))
     for mask in (row < 9, row >= 9):
-        halves.traces(batch.where(mask))
+        halves.process(batch.where(mask))
     for mask in (row % 2 == 0, row % 2 == 1):
-        alternating.traces(batch.where(mask))
+        alternating.process(batch.where(mask))
     for run in (whole, halves, alternating):
         run.advance(1.0)
     assert points(whole) == points(halves) == points(alternating)
 
 
-def test_restoring_and_going_on_equals_never_having_stopped(traces_cls: type[Processor]) -> None:
-    stopped, running = harness(traces_cls), harness(traces_cls)
-    first, second = calls(0, 9), calls(5, 9)
+def test_restoring_and_going_on_equals_never_having_stopped(case: Case) -> None:
+    stopped, running = harness(case.cls), harness(case.cls)
+    first, second = case.items(0, 9), case.items(5, 9)
     row = np.arange(len(second))
     # The first half of the second batch leaves calls of which one side has been seen.
     for run in (stopped, running):
-        run.traces(first)
-        run.traces(second.where(row % 2 == 0))
+        run.process(first)
+        run.process(second.where(row % 2 == 0))
     stopped.restart()
     for run in (stopped, running):
-        run.traces(second.where(row % 2 == 1))
+        run.process(second.where(row % 2 == 1))
         run.advance(1.0)
     assert points(stopped) == points(running)
 
 
-def test_a_frozen_clock_expires_nothing(traces_cls: type[Processor]) -> None:
-    run = harness(traces_cls)
-    batch = calls(0, 6)
-    run.traces(batch.where(np.arange(len(batch)) % 4 != 3))
+def test_a_frozen_clock_expires_nothing(case: Case) -> None:
+    run = harness(case.cls)
+    batch = case.items(0, 6)
+    run.process(batch.where(np.arange(len(batch)) % 4 != 3))
     before = points(run)
     for _ in range(50):
         run.tick()
@@ -152,8 +193,8 @@ def test_a_frozen_clock_expires_nothing(traces_cls: type[Processor]) -> None:
     assert points(run) == before
 
 
-def test_time_alone_creates_no_counts(traces_cls: type[Processor]) -> None:
-    run = harness(traces_cls)
+def test_time_alone_creates_no_counts(cls: type[Processor]) -> None:
+    run = harness(cls)
     run.advance(3600.0)
     assert all(not point.value for point in run.metrics() if not isinstance(point.value, dict))
 
@@ -167,15 +208,3 @@ def test_shutdown_works_twice_and_without_a_start(cls: type[Processor]) -> None:
     never_started = cls(cls.Config.model_validate(config_of(cls)), settings)
     never_started.shutdown()
     never_started.shutdown()
-
-
-def test_metrics_are_processed_without_changing_the_input(cls: type[Processor]) -> None:
-    if "metrics" not in signals_of(cls):
-        pytest.skip("does not process metrics")
-    clock = FakeClock()
-    meter = Meter("contract", clock)
-    meter.counter("calls", labels=("name",)).add(calls(0, 4).group_by("name"))
-    batch = meter.collect(clock.unix_nano())
-    before = [tuple(map(repr, point)) for point in batch.points()]
-    harness(cls).processor.process_metrics(batch)
-    assert [tuple(map(repr, point)) for point in batch.points()] == before

@@ -86,14 +86,14 @@ def table(rows: list[Row]) -> Table:
     """Return the rows for a person."""
     shown = Table(box=None, pad_edge=False)
     shown.add_column("measurement", overflow="fold")
-    for heading in ("value", "unit", "spans/s/core", "yardstick", "ratio", "limit"):
+    for heading in ("value", "unit", "items/s/core", "yardstick", "ratio", "limit"):
         shown.add_column(heading, justify="right", no_wrap=True)
     shown.add_column("")
     shown.add_column("yardstick is", overflow="fold")
     for row in rows:
         verdict = {True: "[green]ok[/]", False: "[red]short[/]", None: ""}[row.ok]
         limit = number(row.limit) if row.limit is not None else number(row.limit_value)
-        per_core = f"{MICRO / row.value:,.0f}" if row.unit == "µs/span" and row.value > 0 else ""
+        per_core = f"{MICRO / row.value:,.0f}" if row.unit.startswith("µs/") and row.value > 0 else ""
         cells = (number(row.value), row.unit, per_core, number(row.yardstick), number(row.ratio), limit)
         shown.add_row(row.name, *cells, verdict, row.against)
     return shown

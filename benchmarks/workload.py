@@ -88,7 +88,7 @@ def one_span_each(attributes: Sequence[Mapping[str, AttributeValue]]) -> bytes:
     """Return a request of one service with a server span for each set of attributes: to make series."""
     request = ExportTraceServiceRequest()
     resource_spans = request.resource_spans.add()
-    _set(resource_spans.resource.attributes, (("service.name", "shop"),))
+    set_attributes(resource_spans.resource.attributes, (("service.name", "shop"),))
     spans = resource_spans.scope_spans.add().spans
     for number, values in enumerate(attributes, start=1):
         span = spans.add(
@@ -99,7 +99,7 @@ def one_span_each(attributes: Sequence[Mapping[str, AttributeValue]]) -> bytes:
             start_time_unix_nano=BEGIN_UNIX_NANO,
             end_time_unix_nano=BEGIN_UNIX_NANO + number * 1000,
         )
-        _set(span.attributes, values.items())
+        set_attributes(span.attributes, values.items())
     return request.SerializeToString()
 
 
@@ -147,7 +147,9 @@ class Generator:
         for service, scope, span in self.rows[:count]:
             if service not in scopes:
                 resource_spans = request.resource_spans.add()
-                _set(resource_spans.resource.attributes, self._resource(service))
+                set_attributes(
+                    resource_spans.resource.attributes, resource_attributes(service, self.random.randrange(PODS))
+                )
                 scopes[service] = {}
             if scope not in scopes[service]:
                 added = request.resource_spans[list(scopes).index(service)].scope_spans.add()
@@ -155,20 +157,6 @@ class Generator:
                 scopes[service][scope] = added
             scopes[service][scope].spans.append(span)
         return request
-
-    def _resource(self, service: str) -> Attributes:
-        pod = self.random.randrange(PODS)
-        return (
-            ("service.name", service),
-            ("service.version", "2.14.3"),
-            ("service.namespace", "shop"),
-            ("k8s.namespace.name", "prod"),
-            ("k8s.pod.name", f"{service}-6d4b75cb6d-{pod:05x}"),
-            ("host.name", f"ip-10-0-{SERVICES.index(service)}-{pod}.ec2.internal"),
-            ("telemetry.sdk.name", "opentelemetry"),
-            ("telemetry.sdk.language", "python"),
-            ("telemetry.sdk.version", "1.34.1"),
-        )
 
     def _serve(self, trace: bytes, parent: bytes, service: str, depth: int) -> None:
         chance, operations = self.random, OPERATIONS[service]
@@ -276,11 +264,11 @@ class Generator:
             end_time_unix_nano=self.now + int(chance.lognormvariate(16.5, 1.4)),
             flags=0x101,
         )
-        _set(span.attributes, attributes)
+        set_attributes(span.attributes, attributes)
         if failed:
             span.status.code, span.status.message = Status.STATUS_CODE_ERROR, "connection timed out"
             event = span.events.add(name="exception", time_unix_nano=span.end_time_unix_nano - 1000)
-            _set(
+            set_attributes(
                 event.attributes,
                 (
                     ("exception.type", "TimeoutError"),
@@ -292,7 +280,23 @@ class Generator:
         return span
 
 
-def _set(target: object, attributes: Attributes) -> None:
+def resource_attributes(service: str, pod: int) -> Attributes:
+    """Return what a process says about itself."""
+    return (
+        ("service.name", service),
+        ("service.version", "2.14.3"),
+        ("service.namespace", "shop"),
+        ("k8s.namespace.name", "prod"),
+        ("k8s.pod.name", f"{service}-6d4b75cb6d-{pod:05x}"),
+        ("host.name", f"ip-10-0-{SERVICES.index(service)}-{pod}.ec2.internal"),
+        ("telemetry.sdk.name", "opentelemetry"),
+        ("telemetry.sdk.language", "python"),
+        ("telemetry.sdk.version", "1.34.1"),
+    )
+
+
+def set_attributes(target: object, attributes: Attributes) -> None:
+    """Add ``attributes`` to the repeated field ``target``."""
     for key, value in attributes:
         added: KeyValue = target.add(key=key)  # type: ignore[attr-defined]
         if isinstance(value, bool):

@@ -1,14 +1,27 @@
-"""Bytes → columns, against the official parser alone."""
+"""Bytes → columns of all three signals, against the official parser alone."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from typing import Any, NamedTuple
 
+from google.protobuf.message import Message
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+from benchmarks.logs_workload import logs_payloads
 from benchmarks.measure import MICRO, Row, Settings, compare, cpu_in_turns
-from benchmarks.micro.steps import UPB, parse_all, process_all
+from benchmarks.metrics_workload import metrics_payloads
+from benchmarks.micro.steps import UPB, decode_all, parse_all
 from benchmarks.workload import DIMENSIONS, payloads
+from pipeline.codec.otlp_logs import LogsProjection
+from pipeline.codec.otlp_metrics import MetricsProjection
 from pipeline.codec.otlp_traces import TracesProjection
+from pipeline.codec.signal_projection import SignalProjection
+from pipeline.model.columns import LOG_COLUMNS
+from pipeline.model.last_values import READS
 
 RED_COLUMNS = (
     "trace_id",
@@ -24,28 +37,52 @@ RED_COLUMNS = (
 """What RED metrics and the service graph need without dimensions."""
 TWO_ATTRIBUTES = (*RED_COLUMNS, *(f"span.{key}" for key in DIMENSIONS))
 FIVE_ATTRIBUTES = (*TWO_ATTRIBUTES, "span.url.path", "span.db.system", "span.peer.service")
-LIMIT = 0.3
+SPANS_LIMIT = 0.3
+POINTS_LIMIT = 0.35
 
+
+class Signal(NamedTuple):
+    """What a case decodes.
+
+    Attributes:
+        item: In the unit of its rows.
+        payloads: Requests of so many items.
+    """
+
+    item: str
+    request: type[Message]
+    projection: type[SignalProjection[Any]]
+    payloads: Callable[[int], Sequence[bytes]]
+
+
+SPANS = Signal("span", ExportTraceServiceRequest, TracesProjection, payloads)
+POINTS = Signal("point", ExportMetricsServiceRequest, MetricsProjection, metrics_payloads)
+RECORDS = Signal("record", ExportLogsServiceRequest, LogsProjection, logs_payloads)
 
 CASES = (
-    (512, TWO_ATTRIBUTES, LIMIT),
-    (512, RED_COLUMNS, None),
-    (512, FIVE_ATTRIBUTES, None),
-    (50, TWO_ATTRIBUTES, None),
+    (SPANS, 512, "2 attributes", TWO_ATTRIBUTES, SPANS_LIMIT),
+    (SPANS, 512, "0 attributes", RED_COLUMNS, None),
+    (SPANS, 512, "5 attributes", FIVE_ATTRIBUTES, None),
+    (SPANS, 50, "2 attributes", TWO_ATTRIBUTES, None),
+    (POINTS, 500, "all that /metrics needs", READS, POINTS_LIMIT),
+    (POINTS, 100, "all that /metrics needs", READS, None),
+    (POINTS, 500, "forwarded, and checked for that", (), None),
+    (RECORDS, 512, "all columns, 2 attributes", (*LOG_COLUMNS, "log.http.route", "log.thread.name"), None),
+    (RECORDS, 512, "forwarded", (), None),
 )
 
 
 def group(settings: Settings) -> Iterator[Row]:
-    """Decode 64 requests, over and over: 15 MB, more than the caches hold."""
-    for spans, attributes, limit in CASES:
-        bodies = payloads(spans)
+    """Decode 64 requests, over and over: 15 MB of spans, more than the caches hold."""
+    for signal, items, name, columns, limit in CASES:
+        bodies = signal.payloads(items)
         measured = cpu_in_turns(
             settings.repetitions,
-            MICRO / (spans * len(bodies)),
+            MICRO / (items * len(bodies)),
             {
-                "weir": partial(process_all, TracesProjection(attributes), bodies),
-                "upb": partial(parse_all, bodies),
+                "weir": partial(decode_all, signal.projection(columns), bodies),
+                "upb": partial(parse_all, bodies, signal.request),
             },
         )
-        name = f"decode/{len(attributes) - len(RED_COLUMNS)} attributes, {spans} spans a request"
-        yield compare(name, "µs/span", measured["weir"], measured["upb"], against=UPB, limit=limit)
+        title = f"decode/{name}, {items} {signal.item}s a request"
+        yield compare(title, f"µs/{signal.item}", measured["weir"], measured["upb"], against=UPB, limit=limit)

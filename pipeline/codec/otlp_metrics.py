@@ -16,6 +16,7 @@ Source: opentelemetry-proto v1, ``metrics.proto``. Column names are those of ``m
 from __future__ import annotations
 
 import math
+from array import array
 from collections.abc import Iterable
 from itertools import pairwise
 
@@ -77,6 +78,7 @@ _TIMES = {2: fixed64("start_time_unix_nano"), 3: fixed64("time_unix_nano")}
 _EXEMPLARS = rows(Level.EXEMPLAR, "Exemplar", optional=True)
 
 
+_CHECKED = (Level.ITEM, Level.POINT, Level.QUANTILE)
 _TEMPORALITY = {2: enum("aggregation_temporality")}
 
 MESSAGES: Messages = {
@@ -212,11 +214,9 @@ class MetricsProjection(SignalProjection[MetricBatch]):
 
     def check(self, records: Records) -> int:
         """Reject points that cannot be what they claim to be."""
-        shape = [
-            (records.first[level], records.width[level], records.count[level])
-            for level in (Level.ITEM, Level.POINT, Level.QUANTILE)
-        ]
-        bad = point_checks.check(records.payload, records.words, np.array(shape, np.int64).reshape(-1), self._places)
+        first, width, count = records.first, records.width, records.count
+        shape = array("q", [number for level in _CHECKED for number in (first[level], width[level], count[level])])
+        bad = point_checks.check(records.payload, records.words, shape, self._places)
         return self._decide(records) if bad else 0
 
     def _decide(self, records: Records) -> int:

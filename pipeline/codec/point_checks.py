@@ -10,9 +10,9 @@ Cython in pure Python mode: this file runs compiled and uncompiled with the same
 import cython
 
 if cython.compiled:
-    from cython.cimports.pipeline.memory import ints_at, load, longs_at, words_at
+    from cython.cimports.pipeline.memory import ints_at, load, longs_at, same_bytes, words_at
 else:
-    from pipeline.memory import ints_at, load, longs_at, words_at
+    from pipeline.memory import ints_at, load, longs_at, same_bytes, words_at
 
 NO_METRIC_NAME = cython.declare(cython.ulonglong, 1)
 NO_VALUE = cython.declare(cython.ulonglong, 2)
@@ -85,25 +85,14 @@ def is_nan(bits: cython.ulonglong) -> cython.bint:
 @cython.cfunc
 @cython.nogil
 @cython.exceptval(check=False)
-def histogram_ok(
-    b: cython.p_uchar, bounds: cython.ulonglong, counts: cython.ulonglong, count: cython.ulonglong
-) -> cython.bint:
-    """Whether bounds ascend, there is one bucket more than bounds, and the buckets hold ``count``."""
+def ascends(b: cython.p_uchar, bounds: cython.ulonglong) -> cython.bint:
+    """Whether the doubles of a range ascend strictly, none of them NaN."""
     low32: cython.ulonglong = 0xFFFFFFFF
-    full: cython.ulonglong = 0xFFFFFFFFFFFFFFFF
-    bound_bytes: cython.ulonglong = bounds & low32
-    count_bytes: cython.ulonglong = counts & low32
-    p: cython.Py_ssize_t
-    e: cython.Py_ssize_t
+    p: cython.Py_ssize_t = bounds >> 32
+    e: cython.Py_ssize_t = p + cython.cast(cython.Py_ssize_t, bounds & low32)
     bits: cython.ulonglong
     last: cython.ulonglong = 0
     key: cython.ulonglong
-    if count_bytes == 0:
-        return bound_bytes == 0
-    if count_bytes != bound_bytes + 8:
-        return False
-    p = bounds >> 32
-    e = p + cython.cast(cython.Py_ssize_t, bound_bytes)
     while p < e:
         bits = load(b, p)
         if is_nan(bits):
@@ -113,8 +102,47 @@ def histogram_ok(
             return False
         last = key
         p += 8
-    p = counts >> 32
-    e = p + cython.cast(cython.Py_ssize_t, count_bytes)
+    return True
+
+
+@cython.cfunc
+@cython.inline
+@cython.nogil
+@cython.exceptval(check=False)
+def same_range(b: cython.p_uchar, one: cython.ulonglong, other: cython.ulonglong) -> cython.bint:
+    """Whether two ranges hold the same bytes."""
+    low32: cython.ulonglong = 0xFFFFFFFF
+    if one & low32 != other & low32:
+        return False
+    return same_bytes(b, one >> 32, b, other >> 32, one & low32)
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def histogram_ok(
+    b: cython.p_uchar,
+    bounds: cython.ulonglong,
+    counts: cython.ulonglong,
+    count: cython.ulonglong,
+    ascending: cython.ulonglong,
+) -> cython.bint:
+    """Whether bounds ascend, there is one bucket more than bounds, and the buckets hold ``count``.
+
+    Args:
+        ascending: Bounds that are known to ascend. Most points have the bounds of the point before.
+    """
+    low32: cython.ulonglong = 0xFFFFFFFF
+    full: cython.ulonglong = 0xFFFFFFFFFFFFFFFF
+    count_bytes: cython.ulonglong = counts & low32
+    p: cython.Py_ssize_t = counts >> 32
+    e: cython.Py_ssize_t = p + cython.cast(cython.Py_ssize_t, count_bytes)
+    if count_bytes == 0:
+        return bounds & low32 == 0
+    if count_bytes != (bounds & low32) + 8:
+        return False
+    if not same_range(b, bounds, ascending) and not ascends(b, bounds):
+        return False
     while p < e:
         count = (count - load(b, p)) & full
         p += 8
@@ -133,29 +161,61 @@ def buckets_ok(offset: cython.longlong, number: cython.longlong) -> cython.bint:
 @cython.nogil
 @cython.exceptval(check=False)
 def sum_varints(b: cython.p_uchar, where: cython.ulonglong) -> tuple[cython.longlong, cython.ulonglong]:
-    """How many varints a range has, and their sum modulo 2^64."""
+    """How many varints a range has, and their sum modulo 2^64.
+
+    Eight bytes at a time where no varint there is longer than two bytes: then each byte counts once or, after a byte
+    that is continued, 128 times. Else byte by byte.
+    """
     low32: cython.ulonglong = 0xFFFFFFFF
     full: cython.ulonglong = 0xFFFFFFFFFFFFFFFF
+    tops: cython.ulonglong = 0x8080808080808080
+    ones: cython.ulonglong = 0x0101010101010101
     p: cython.Py_ssize_t = where >> 32
     e: cython.Py_ssize_t = p + cython.cast(cython.Py_ssize_t, where & low32)
+    stop: cython.Py_ssize_t
     number: cython.longlong = 0
     total: cython.ulonglong = 0
-    value: cython.ulonglong
+    word: cython.ulonglong
+    continued: cython.ulonglong
+    second: cython.ulonglong
     part: cython.ulonglong
-    shift: cython.int
+    shift: cython.int = 0
     while p < e:
-        value = 0
-        shift = 0
-        while True:
+        if e - p >= 8 and shift <= 7:
+            word = load(b, p)
+            continued = word & tops
+            second = ((continued << 8) & full) | (0x80 if shift else 0)
+            if continued & second == 0:
+                number += 8 - ((((continued >> 7) * ones) & full) >> 56)
+                second = (second >> 7) * 0x7F
+                word &= tops ^ full
+                total = (total + sum_bytes(word & (second ^ full)) + (sum_bytes(word & second) << 7)) & full
+                shift = 7 if continued >> 63 else 0
+                p += 8
+                continue
+        stop = p + 8 if e - p >= 8 else e
+        while p < stop:
             part = b[p]
             p += 1
-            value |= (part & 0x7F) << shift
-            shift += 7
-            if part < 0x80 or p >= e:
-                break
-        number += 1
-        total = (total + value) & full
+            total = (total + ((part & 0x7F) << shift)) & full
+            if part < 0x80:
+                number += 1
+                shift = 0
+            else:
+                shift += 7
     return number, total
+
+
+@cython.cfunc
+@cython.inline
+@cython.nogil
+@cython.exceptval(check=False)
+def sum_bytes(word: cython.ulonglong) -> cython.ulonglong:
+    """The sum of eight bytes, each below 128."""
+    full: cython.ulonglong = 0xFFFFFFFFFFFFFFFF
+    even: cython.ulonglong = 0x00FF00FF00FF00FF
+    lanes: cython.ulonglong = 0x0001000100010001
+    return ((((word & even) + ((word >> 8) & even)) * lanes) & full) >> 48
 
 
 @cython.cfunc
@@ -220,6 +280,7 @@ def point_defects(
     metric: cython.Py_ssize_t,
     point: cython.Py_ssize_t,
     places: cython.p_int,
+    ascending: cython.ulonglong,
 ) -> cython.ulonglong:
     """What is wrong with one point that has a value; ``UNDECIDED`` where numbers came in several parts."""
     repeated: cython.ulonglong = 0xFFFFFFFFFFFFFFFF
@@ -239,7 +300,7 @@ def point_defects(
     if kind == 3:
         if words[point + places[7]] == repeated or words[point + places[8]] == repeated:
             return UNDECIDED
-        if not histogram_ok(b, words[point + places[7]], words[point + places[8]], words[point + places[6]]):
+        if not histogram_ok(b, words[point + places[7]], words[point + places[8]], words[point + places[6]], ascending):
             return BAD_HISTOGRAM
         return 0
     if kind == 4:
@@ -264,6 +325,8 @@ def check_rows(
     row: cython.Py_ssize_t
     bits: cython.ulonglong = 0
     all_points: cython.ulonglong = 0
+    found: cython.ulonglong
+    ascending: cython.ulonglong = 0
     defects: cython.Py_ssize_t = 0
     key: cython.ulonglong
     one: cython.ulonglong = 0x3FF
@@ -282,7 +345,10 @@ def check_rows(
             all_points = metric_defects(words, metric, places)
         bits = all_points
         if words[point + places[4]] & 1 == 0:
-            bits |= point_defects(b, words, metric, point, places)
+            found = point_defects(b, words, metric, point, places, ascending)
+            if found == 0 and words[metric + places[1]] == 3:
+                ascending = words[point + places[7]]
+            bits |= found
         bits |= words[point + 2] & 0xFF
         if bits:
             words[point + 2] |= bits

@@ -1,3 +1,5 @@
+from array import array
+
 import numpy as np
 import numpy.typing as npt
 
@@ -7,4 +9,4 @@ COLUMNS: tuple[str, ...]
 SCALES: tuple[int, int]
 BUCKETS: int
 
-def check(payload: bytes, words: Words, shape: npt.NDArray[np.int64], places: npt.NDArray[np.int32]) -> int: ...
+def check(payload: bytes, words: Words, shape: array[int], places: npt.NDArray[np.int32]) -> int: ...

@@ -663,14 +663,35 @@ def choose(
 @cython.nogil
 @cython.exceptval(check=False)
 def packed_ok(b: cython.p_uchar, p: cython.Py_ssize_t, e: cython.Py_ssize_t, size: cython.int) -> cython.bint:
-    """Whether ``b[p:e]`` is a sequence of numbers of 8 bytes, or of varints (1)."""
-    value: cython.ulonglong
+    """Whether ``b[p:e]`` is a sequence of numbers of 8 bytes, or of varints (1).
+
+    Varints are right where the last one ends and none is too long. One of more than ten bytes would fill at least one
+    whole half of the words that are looked at here.
+    """
+    tops: cython.ulonglong = 0x8080808080808080
+    low32: cython.ulonglong = 0xFFFFFFFF
+    half: cython.ulonglong = 0x80808080
+    word: cython.ulonglong
+    at: cython.Py_ssize_t = p
     if size == 8:
         return (e - p) & 7 == 0
+    if p < e and b[e - 1] >= 0x80:
+        return False
+    while e - at >= 8:
+        word = load(b, at) & tops
+        if word & low32 == half or word >> 32 == half:
+            return varints_ok(b, p, e)
+        at += 8
+    return True
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def varints_ok(b: cython.p_uchar, p: cython.Py_ssize_t, e: cython.Py_ssize_t) -> cython.bint:
+    """``packed_ok`` of long varints."""
+    value: cython.ulonglong
     while p < e:
-        if b[p] < 0x80:
-            p += 1
-            continue
         p, value = read_varint(b, p, e)
         if p < 0:
             return False

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from opentelemetry.trace import SpanKind
@@ -68,12 +69,17 @@ def _arrived(rate: float, until_s: float) -> int:
 
 
 class Planner:
-    """Draws traces."""
+    """Draws traces.
 
-    def __init__(self, seed: int) -> None:
+    Args:
+        seed: Equal seeds give equal traces.
+        entrances: What users do, with weights.
+    """
+
+    def __init__(self, seed: int, entrances: Sequence[tuple[float, Operation]] = ENTRANCES) -> None:
         self.random = random.Random(seed)
-        self._weights = [weight for weight, _ in ENTRANCES]
-        self._operations = [operation for _, operation in ENTRANCES]
+        self._weights = [weight for weight, _ in entrances]
+        self._operations = [operation for _, operation in entrances]
 
     def trace(self) -> PlannedTrace:
         """Plan one visit of a user."""

@@ -98,24 +98,24 @@ def print_config(
     mode: Annotated[str, typer.Option("--mode", help="redacted or unredacted.")] = "redacted",
     check: Annotated[bool, typer.Option("--validate/--no-validate", help="Stop at mistakes.")] = True,
 ) -> None:
-    """Print the configuration after merging and expanding, with secrets redacted."""
+    """Print the configuration after merging and expanding, defaults included, secrets redacted.
+
+    It is a configuration again, and means the same. Where a secret was stands [REDACTED], which validate warns about;
+    --mode unredacted prints the secrets too.
+    """
     if output not in {"yaml", "json"} or mode not in {"redacted", "unredacted"}:
         raise typer.BadParameter("--format is yaml or json, --mode is redacted or unredacted")
     uris, values = _sources(context, config, overrides)
     with _reported():
-        from pipeline.config.printing import effective, redact
+        from pipeline.config.effective import effective, redact, to_yaml, without_variables
 
         document = _document(uris, values)
         reveal = mode == "unredacted"
         shown: Any = effective(_check(document), reveal=reveal) if check else document.root.plain()
         if not reveal:
             shown = redact(shown)
-    if output == "json":
-        typer.echo(json.dumps(shown, indent=2))
-    else:
-        import yaml
-
-        typer.echo(yaml.safe_dump(shown, sort_keys=False, allow_unicode=True), nl=False)
+        shown = without_variables(shown)
+    typer.echo(f"{json.dumps(shown, indent=2)}\n" if output == "json" else to_yaml(shown), nl=False)
 
 
 components_app = typer.Typer(help="What can be used in a configuration.", invoke_without_command=True)

@@ -8,13 +8,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
 from pipeline.config.document import Document, read_document
 from pipeline.config.expand import Expander
-from pipeline.config.node import Mark, Node, merge
+from pipeline.config.node import Mark, Node, format_path, merge
+from pipeline.config.node import Path as NodePath
+from pipeline.config.secrets import REDACTED, REDACTED_USERINFO
 from pipeline.config.yaml_reader import read_yaml
 from pipeline.errors import ConfigError
 
@@ -53,7 +55,7 @@ def load_document(
         raise ConfigError(["no configuration given; name a file with --config"])
     expander = Expander(environ, read_file)
     root = expander.expand(root)
-    return read_document(root, expander.problems, expander.warnings)
+    return read_document(root, expander.problems, [*expander.warnings, *_placeholders(root)])
 
 
 def read_uri(uri: str, environ: Mapping[str, str]) -> Node:
@@ -133,6 +135,19 @@ def _unfold(node: Node) -> Node:
             entry = Node({part: entry}, node.mark)
         unfolded = merge(unfolded, entry)
     return unfolded
+
+
+def _placeholders(node: Node, path: NodePath = ()) -> Iterator[str]:
+    """A warning for each secret that ``weir print-config`` has taken away."""
+    if isinstance(node.value, (dict, list)):
+        entries = node.value.items() if isinstance(node.value, dict) else enumerate(node.value)
+        for step, child in entries:
+            yield from _placeholders(child, (*path, step))
+    elif isinstance(node.value, str) and (node.value == REDACTED or f"://{REDACTED_USERINFO}" in node.value):
+        what = (
+            "is the mark of `weir print-config` in place of a secret; put the secret here, for example as ${env:NAME}"
+        )
+        yield f"{format_path(path)} ({node.mark}): {what}"
 
 
 def _with_mark(node: Node, mark: Mark) -> Node:

@@ -1,11 +1,10 @@
-"""What the command line shows of configurations and components."""
+"""What the command line shows of components: which there are, and their keys as YAML that can be pasted."""
 
 from __future__ import annotations
 
 import ast
 import inspect
 import itertools
-import re
 import textwrap
 from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
@@ -14,19 +13,12 @@ import yaml
 from pydantic import BaseModel
 
 from pipeline.api import Component, ComponentConfig
-from pipeline.config.check import Catalog, Checked, signals_of
+from pipeline.config.check import Catalog, signals_of
 from pipeline.config.document import SECTIONS
 from pipeline.config.durations import format_duration
 from pipeline.config.report import suggestion
-from pipeline.config.secrets import REDACTED
 from pipeline.config.validate import models_inside
 from pipeline.errors import ConfigError
-
-_SENSITIVE = re.compile(
-    r"pass(word|phrase|wd)?$|token|secret|authorization|cookie|credential|api[-_.]?key|private[-_.]?key|key_pem|hmac_key",
-    re.IGNORECASE,
-)
-_USERINFO = re.compile(r"(?<=://)[^/@\s]+@")
 
 
 class ComponentCatalog(Catalog, Protocol):
@@ -34,28 +26,6 @@ class ComponentCatalog(Catalog, Protocol):
 
     def origin(self, kind: str, type_name: str) -> str:
         """Distribution and version."""
-
-
-def effective(checked: Checked, *, reveal: bool = False) -> dict[str, Any]:
-    """The whole configuration as it is used, defaults included; ``Secret`` values only with ``reveal``."""
-    shown: dict[str, Any] = checked.document.root.plain()
-    for (kind, component_id), component in checked.components.items():
-        shown[kind][component_id] = component.config.model_dump(mode="json", by_alias=True, context={"reveal": reveal})
-    shown.setdefault("service", {})["telemetry"] = checked.telemetry.model_dump(mode="json")
-    return shown
-
-
-def redact(value: Any, key: str = "") -> Any:
-    """``value`` without what sits under a name like ``token`` or ``password``, or before the ``@`` of a URL."""
-    if isinstance(value, dict):
-        return {name: redact(child, str(name)) for name, child in value.items()}
-    if isinstance(value, list):
-        return [redact(child, key) for child in value]
-    if value is None or isinstance(value, bool):
-        return value
-    if _SENSITIVE.search(key) and not key.endswith(("_file", "_interval", "_timeout")):
-        return REDACTED
-    return _USERINFO.sub(f"{REDACTED}@", value) if isinstance(value, str) else value
 
 
 def list_components(catalog: ComponentCatalog) -> str:

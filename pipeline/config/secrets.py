@@ -17,6 +17,8 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
 REDACTED = "[REDACTED]"
+REDACTED_USERINFO = "REDACTED@"
+"""In place of name and password in a URL, where brackets would not be valid."""
 
 
 class Secret:

@@ -146,7 +146,7 @@ class Config(ComponentConfig):
     exponential_histogram_max_size: int = Field(default=0, ge=0, le=10_000)
     store: Store = Store()
     virtual_node_peer_attributes: Names | None = None
-    virtual_node_extra_label: bool = False
+    virtual_node_extra_label: bool | None = None
     store_expiration_loop: Duration = 2.0
     cache_loop: Duration = 60.0
     metrics_flush_interval: Duration = 60.0
@@ -156,7 +156,7 @@ class Config(ComponentConfig):
     max_items: int | None = Field(default=None, ge=1, le=MAX_ITEMS)
     histogram_buckets: Annotated[tuple[float, ...], AfterValidator(_ascending)] | None = None
     peer_attributes: Names | None = None
-    enable_virtual_node_label: bool = False
+    enable_virtual_node_label: bool | None = None
     enable_client_server_prefix: bool | None = None
     enable_messaging_system_latency_histogram: bool = False
     span_multiplier_key: str = ""
@@ -243,7 +243,7 @@ class Config(ComponentConfig):
     @property
     def virtual_node_label(self) -> bool:
         """``virtual_node_extra_label`` or ``enable_virtual_node_label``."""
-        return self.virtual_node_extra_label or self.enable_virtual_node_label
+        return _first(self.virtual_node_extra_label, self.enable_virtual_node_label, False)
 
     @property
     def prefixed_dimensions(self) -> bool:

@@ -317,10 +317,10 @@ class Config(ComponentConfig):
 
     @model_validator(mode="after")
     def _keys_have_an_effect(self) -> Self:
-        for flavour, keys in (("otelcol", _OTELCOL_KEYS), ("tempo", _TEMPO_KEYS)):
-            unused = sorted(self.model_fields_set & keys)
-            if unused and self.naming not in (flavour, "both"):
-                raise ValueError(f"{', '.join(unused)}: only with `naming: {flavour}` or `both`")
+        unused = sorted(self.model_fields_set & self.keys_without_effect())
+        if unused:
+            other = "otelcol" if self.naming == "tempo" else "tempo"
+            raise ValueError(f"{', '.join(unused)}: only with `naming: {other}` or `both`")
         return self
 
     @model_validator(mode="after")
@@ -345,6 +345,10 @@ class Config(ComponentConfig):
                 "the maximum number of the items in the cache should be positive"
             )
         return self
+
+    def keys_without_effect(self) -> frozenset[str]:
+        """Keys that belong to metrics which are not made; giving one is a mistake."""
+        return {"otelcol": _TEMPO_KEYS, "tempo": _OTELCOL_KEYS, "both": frozenset[str]()}[self.naming]
 
     def with_bounds_s(self, bounds: tuple[float, ...]) -> Self:
         """The configuration with further bounds in its explicit histograms; exponential ones need none.

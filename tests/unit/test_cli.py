@@ -88,7 +88,7 @@ def test_print_config_shows_defaults_and_no_secrets(config: str) -> None:
     )  # fmt: skip
     assert json.loads(out)["exporters"]["debug"] == {
         "api_key": "[REDACTED]",
-        "url": "https://[REDACTED]@example.com/x",
+        "url": "https://REDACTED@example.com/x",
         "token_file": "/run/token",
         "headers": {"authorization": ["[REDACTED]"]},
     }

@@ -31,6 +31,7 @@ from pipeline.errors import (
     RetryableError,
     WeirError,
 )
+from pipeline.model.emitted_logs import LogEmitter, LogRecord
 from pipeline.model.logs import LogBatch
 from pipeline.model.meter import Counter, ExponentialHistogram, Gauge, Histogram, Meter, UpDownCounter
 from pipeline.model.metrics import MetricBatch
@@ -57,6 +58,8 @@ __all__ = [
     "Intake",
     "Label",
     "LogBatch",
+    "LogEmitter",
+    "LogRecord",
     "MalformedPayload",
     "Meter",
     "MetricBatch",
@@ -104,6 +107,7 @@ class Settings:
         meter: Metrics for users, sent downstream.
         telemetry: Logger and metrics about the component itself.
         resource: Resource attributes of this Weir process (``service.instance.id`` is stable across restarts).
+        logs: Log records for users, sent downstream.
     """
 
     id: str
@@ -111,6 +115,7 @@ class Settings:
     meter: Meter
     telemetry: ComponentTelemetry
     resource: Mapping[str, str] = field(default_factory=dict)
+    logs: LogEmitter = field(default_factory=LogEmitter)
 
 
 class Component:
@@ -126,7 +131,9 @@ class Component:
 
 
 class Processor(Component):
-    """A step of a pipeline; a connector is a processor that emits metrics through ``settings.meter``."""
+    """A step of a pipeline; a connector is a processor that emits metrics through ``settings.meter`` or log records
+    through ``settings.logs``.
+    """
 
     reads: tuple[str, ...] = ()
     """Columns needed (``pipeline.model.columns``); may be set from the configuration in ``__init__``."""
@@ -136,6 +143,8 @@ class Processor(Component):
     """State is per value of these columns; an engine that shards keeps equal values together."""
     emits_metrics: ClassVar[bool] = False
     """True if users want the metrics of ``settings.meter`` in a metrics pipeline."""
+    emits_logs: ClassVar[bool] = False
+    """True if it has log records for a logs pipeline: ``settings.logs.emit(LogRecord(…))``."""
     tick_interval_s: float | None = None
     """How often ``tick`` is called; None: never."""
     metrics_flush_interval_s: float = 60.0

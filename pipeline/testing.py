@@ -12,7 +12,18 @@ import re
 from collections.abc import Iterator
 from typing import Any, Generic, TypeVar
 
-from pipeline.api import Exporter, LogBatch, Meter, MetricBatch, MetricSnapshot, Processor, Settings, SpanBatch
+from pipeline.api import (
+    Exporter,
+    LogBatch,
+    LogEmitter,
+    LogRecord,
+    Meter,
+    MetricBatch,
+    MetricSnapshot,
+    Processor,
+    Settings,
+    SpanBatch,
+)
 from pipeline.codec.signals import projection
 from pipeline.model.batch import Batch
 from pipeline.model.columns import is_column
@@ -86,6 +97,8 @@ class Harness(Generic[P]):
     def __init__(self, processor: type[P], /, **config: Any) -> None:
         self._class = processor
         self._config = processor.Config.model_validate(config)
+        self._emitter = LogEmitter(wanted=True)
+        self._emitted: list[LogRecord] = []
         self.clock = FakeClock()
         self.own = OwnMetrics()
         self.id = re.sub(r"(?<!^)(?=[A-Z])", "_", processor.__name__).lower()
@@ -94,10 +107,11 @@ class Harness(Generic[P]):
         self._due_nano = self._next_tick()
 
     def _build(self) -> None:
-        kind = "connector" if self._class.emits_metrics else "processor"
+        kind = "connector" if self._class.emits_metrics or self._class.emits_logs else "processor"
         self.telemetry = ComponentTelemetry(kind, self.id, self.clock, self.own)
         self.meter = Meter(getattr(self._class, "scope_name", self.id), self.clock)
-        self.processor: P = self._class(self._config, Settings(self.id, self.clock, self.meter, self.telemetry))
+        settings = Settings(self.id, self.clock, self.meter, self.telemetry, logs=self._emitter)
+        self.processor: P = self._class(self._config, settings)
         unknown = [column for column in (*self.processor.reads, *self.processor.adds) if not is_column(column)]
         if unknown:
             raise ValueError(f"there is no column {unknown[0]!r}")
@@ -163,6 +177,11 @@ class Harness(Generic[P]):
             seen = [point.labels for point in points] or sorted({point.name for point in self.metrics()})
             raise LookupError(f"{len(found)} points of {name} {labels or ''}{wanted or ''}; there is: {seen}")
         return found[0].value
+
+    def logs(self) -> list[LogRecord]:
+        """Every log record emitted so far, in order."""
+        self._emitted += self._emitter.take(self.clock.unix_nano())
+        return list(self._emitted)
 
     def restart(self) -> None:
         """Snapshot, shut down, construct again, restore, start: what a restart of Weir does."""

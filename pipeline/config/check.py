@@ -136,12 +136,12 @@ class _Checker:
     def _error_mode(self, cls: type[Component], definition: ComponentDef) -> tuple[Node, ErrorMode]:
         """Take the engine's key ``error_mode`` out of a processor's configuration, unless it has a key of that name.
 
-        Observers (``emits_metrics``) default to ``ignore``: a fault in counting must not stop the data. Others
+        Observers, which emit something, default to ``ignore``: a fault in counting must not stop the data. Others
         default to ``propagate``: a fault in redaction must not let data through.
         """
         if not issubclass(cls, Processor):
             return definition.node, "propagate"
-        mode: ErrorMode = "ignore" if cls.emits_metrics else "propagate"
+        mode: ErrorMode = "ignore" if emitted_by(cls) else "propagate"
         given = definition.node.child("error_mode")
         if given is None or "error_mode" in cls.Config.model_fields:
             return definition.node, mode
@@ -155,8 +155,9 @@ class _Checker:
     def _connector(self, definition: ComponentDef) -> None:
         cls = self.classes.get(("connectors", definition.id))
         mark = definition.node.mark
-        if cls is not None and not (issubclass(cls, Processor) and cls.emits_metrics):
-            what = f'"{definition.type}" emits no metrics and so cannot connect pipelines; list it under processors'
+        if cls is not None and not emitted_by(cls):
+            what = f'"{definition.type}" emits no metrics or logs and so cannot connect pipelines'
+            what += "; list it under processors"
             self.report.problem(definition.path, mark, what)
         for kind in ("receivers", "exporters"):
             if definition.id in self.document.components[kind]:
@@ -176,10 +177,8 @@ class _Checker:
                 self._undefined(role, reference)
             elif (cls := self.classes.get((kinds[0], reference.id))) is not None:
                 self._role(pipeline, role, reference, kinds[0], cls)
-        emits = any(
-            getattr(self.classes.get(("processors", reference.id)), "emits_metrics", False)
-            for reference in pipeline.processors
-        )
+        known = [self.classes.get(("processors", reference.id)) for reference in pipeline.processors]
+        emits = any(cls is not None and emitted_by(cls) for cls in known)
         undecided = any(("processors", reference.id) not in self.classes for reference in pipeline.processors)
         if not pipeline.exporters and not emits and not undecided:
             self.report.problem(pipeline.path, pipeline.mark, "must have at least one entry in exporters")
@@ -194,10 +193,11 @@ class _Checker:
         """A component must handle the signal of the pipeline in the role it has there."""
         signal = pipeline.signal
         if role == "receivers" and kind != "receivers":
-            if not getattr(cls, "emits_metrics", False):
-                what = f'"{reference.id}" emits no metrics, so it cannot be listed as a receiver'
-            elif signal != "metrics":
-                what = f'"{reference.id}" emits metrics, so it can be a receiver of metrics pipelines, not of {signal}'
+            emitted = " and ".join(emitted_by(cls))
+            if not emitted:
+                what = f'"{reference.id}" emits no metrics or logs, so it cannot be listed as a receiver'
+            elif signal not in emitted_by(cls):
+                what = f'"{reference.id}" emits {emitted}, so it can be a receiver of such pipelines, not of {signal}'
             elif not any(r.id == reference.id for p in self.document.pipelines for r in (*p.processors, *p.exporters)):
                 what = f'"{reference.id}" is a receiver here, but no pipeline feeds it'
                 what = what if kind == "processors" else ""
@@ -230,7 +230,7 @@ class _Checker:
                 return
 
     def _followers(self, pipeline: PipelineDef) -> Iterator[str]:
-        """Pipelines that get metrics from what is listed in this one."""
+        """Pipelines that get metrics or logs from what is listed in this one."""
         connectors = {r.id for r in pipeline.exporters if r.id in self.document.components["connectors"]}
         emitters = {r.id for r in pipeline.processors}
         for other in self.document.pipelines:
@@ -260,14 +260,11 @@ class _Checker:
                     )
         for (kind, component_id), cls in self.classes.items():
             fed = any(r.id == component_id for p in self.document.pipelines for r in p.receivers)
-            if (
-                kind == "processors"
-                and (kind, component_id) in used
-                and getattr(cls, "emits_metrics", False)
-                and not fed
-            ):
+            if kind == "processors" and (kind, component_id) in used and emitted_by(cls) and not fed:
                 definition = self.document.components[kind][component_id]
-                what = "emits metrics, but no metrics pipeline lists it as a receiver: nobody will see them"
+                what = (
+                    f"emits {' and '.join(emitted_by(cls))}, but no pipeline lists it as a receiver: nobody sees them"
+                )
                 self.report.warning(definition.path, definition.node.mark, what)
 
 
@@ -282,6 +279,11 @@ def signals_of(cls: type[Component]) -> tuple[str, ...]:
     methods = {signal: f"process_{signal}" for signal in SIGNALS}
     handled = tuple(signal for signal, name in methods.items() if getattr(cls, name) is not getattr(Processor, name))
     return handled or SIGNALS
+
+
+def emitted_by(cls: type[Component]) -> tuple[str, ...]:
+    """Signals that a processor makes itself, for pipelines that list it as a receiver."""
+    return tuple(signal for signal in ("metrics", "logs") if getattr(cls, f"emits_{signal}", False))
 
 
 def _one_sided(component_id: str, role: str, pipelines: list[PipelineDef], missing: str) -> str:

@@ -13,7 +13,7 @@ import yaml
 from pydantic import BaseModel
 
 from pipeline.api import Component, ComponentConfig
-from pipeline.config.check import Catalog, signals_of
+from pipeline.config.check import Catalog, emitted_by, signals_of
 from pipeline.config.document import SECTIONS
 from pipeline.config.durations import format_duration
 from pipeline.config.report import suggestion
@@ -39,7 +39,7 @@ def list_components(catalog: ComponentCatalog) -> str:
             except ConfigError as error:
                 entry["error"] = str(error)
             else:
-                if kind == "connectors" and not getattr(cls, "emits_metrics", False):
+                if kind == "connectors" and not emitted_by(cls):
                     continue
                 signals = signals_of(cls)
                 if kind == "connectors":
@@ -63,9 +63,9 @@ def show_component(catalog: ComponentCatalog, name: str) -> str:
     parts = []
     for kind in kinds:
         cls = catalog.load(kind, name)
-        if kind == "processors" and "connectors" in kinds and getattr(cls, "emits_metrics", False):
+        if kind == "processors" and "connectors" in kinds and emitted_by(cls):
             continue  # shown as a connector, with a word on the other use
-        if kind == "connectors" and not getattr(cls, "emits_metrics", False):
+        if kind == "connectors" and not emitted_by(cls):
             continue
         parts.append(_show(kind, name, cls, catalog.origin(kind, name)))
     return "\n".join(parts)
@@ -77,7 +77,8 @@ def _show(kind: str, name: str, cls: type[Component], origin: str) -> str:
     lines += textwrap.wrap(summary, 100, initial_indent="# ", subsequent_indent="# ")
     signals = signals_of(cls)
     if kind == "connectors":
-        lines.append(f"# takes {' and '.join(signals)}, emits metrics; may be listed under processors instead")
+        taken, emitted = " and ".join(signals), " and ".join(emitted_by(cls))
+        lines.append(f"# takes {taken}, emits {emitted}; may be listed under processors instead")
     elif signals:
         lines.append(f"# signals: {', '.join(signals)}")
     if kind == "processors" and "error_mode" not in cls.Config.model_fields:

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.api import Clock, MetricBatch, MetricSnapshot
+from pipeline.codec import otlp_logs_encode
 from pipeline.codec.signals import batch_of, projection
 from pipeline.config.check import Checked
 from pipeline.errors import ConfigError, PermanentError, RetryableError
@@ -32,6 +33,9 @@ from pipeline.telemetry.process import observe_process
 from pipeline.telemetry.series import SeriesFigures
 
 EXPIRY_INTERVAL_S = 1.0
+LOGS_INTERVAL_S = 1.0
+"""How long an emitted log record waits at most. One lock and an empty queue, mostly."""
+EMITTED_LOGS = "weir_emitted_log_records"
 DRAIN_GRACE_S = 1.0
 """For an exporter to count and report what it could not send."""
 LIVE_WITHIN_NANO = 60_000_000_000
@@ -121,6 +125,8 @@ class Engine:
             self._tick_all()
             for source in self.graph.sources():
                 self._flush(source)
+            for key in self.graph.emitters:
+                self._hand_on_logs(key)
         for (kind, processor_id), processor in self.graph.processors.items():
             self._stopping_step(kind, processor_id, processor.shutdown)
         self._drain_exporters(max(0, deadline - self.clock.monotonic_nano()) / 1e9)
@@ -179,6 +185,8 @@ class Engine:
                 self.schedule.every(processor.tick_interval_s, partial(self._tick, (kind, processor_id)))
         if self.graph.meters:
             self.schedule.every(EXPIRY_INTERVAL_S, self._expire)
+        for key in self.graph.emitters:
+            self.schedule.every(LOGS_INTERVAL_S, partial(self._hand_on_logs, key))
         for source in self.graph.sources():
             if any(source in pipeline.sources and pipeline.is_pushed for pipeline in self.graph.metrics_pipelines):
                 self.schedule.every(source.processor.metrics_flush_interval_s, partial(self._flush, source))
@@ -226,6 +234,26 @@ class Engine:
             if len(batch):
                 with contextlib.suppress(RetryableError, PermanentError):
                     pipeline.consume(batch)
+
+    def _hand_on_logs(self, key: tuple[str, str]) -> None:
+        """Give what a component has emitted to its logs pipelines, on the way of what is received."""
+        emitter, telemetry = self.graph.emitters[key], self.graph.telemetry[key]
+        with self._lock, self._reported(key, "handing on log records failed"):
+            evicted, emitter.evicted = emitter.evicted, 0
+            records = emitter.take(self.clock.unix_nano())
+            if records:
+                decoder = projection("logs", self.graph.projections[key[1], "logs"])
+                batch, _ = decoder.decode(otlp_logs_encode.encode(records, self.graph.meters[key].scope.name))
+                try:
+                    self.graph.consumers[key[1], "logs"](batch)
+                    telemetry.count(EMITTED_LOGS, len(records), outcome="success")
+                except RetryableError:
+                    emitter.put_back(records)
+                except PermanentError:
+                    telemetry.count(EMITTED_LOGS, len(records), outcome="refused")
+            if evicted:
+                telemetry.count(EMITTED_LOGS, evicted, outcome="evicted")
+                telemetry.logger.limited("evicted", "log records evicted: their pipeline does not take them", n=evicted)
 
     def _processed(self, pipeline: MetricsPipeline, batch: MetricBatch) -> MetricBatch:
         """What a pipeline's processors leave; nothing also when one of them refuses."""

@@ -17,7 +17,18 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
-from pipeline.api import Clock, Exporter, Extension, Meter, MetricBatch, MetricSnapshot, Processor, Receiver, Settings
+from pipeline.api import (
+    Clock,
+    Exporter,
+    Extension,
+    LogEmitter,
+    Meter,
+    MetricBatch,
+    MetricSnapshot,
+    Processor,
+    Receiver,
+    Settings,
+)
 from pipeline.codec.signal_projection import SignalProjection
 from pipeline.codec.signals import projection
 from pipeline.config.check import Checked, CheckedComponent, Key
@@ -29,7 +40,7 @@ from pipeline.telemetry import ComponentTelemetry, OwnMetrics
 from pipeline.telemetry.edges import Consume, ExporterEdge, Items, ProcessorEdge, Traffic, admitted, fan_out
 
 Entry = tuple[str, str]
-"""Receiver id and signal."""
+"""Id of what a pipeline lists as a receiver, and signal."""
 
 
 @dataclass(frozen=True)
@@ -79,13 +90,15 @@ class Graph:
     """All components of a configuration, connected.
 
     Attributes:
-        consumers: What a receiver's batches of a signal are handed to.
+        emitters: Log records of the components that a logs pipeline lists as receivers.
+        consumers: What a receiver's batches of a signal are handed to; an emitter's too.
         projections: Columns that somebody behind a receiver reads.
     """
 
     exporters: dict[str, Exporter] = field(default_factory=dict)
     processors: dict[Key, Processor] = field(default_factory=dict)
     meters: dict[Key, Meter] = field(default_factory=dict)
+    emitters: dict[Key, LogEmitter] = field(default_factory=dict)
     receivers: dict[str, Receiver] = field(default_factory=dict)
     extensions: dict[str, Extension] = field(default_factory=dict)
     telemetry: dict[Key, ComponentTelemetry] = field(default_factory=dict)
@@ -136,7 +149,8 @@ class _Builder:
         for pipeline in self.checked.document.pipelines:
             if pipeline.signal == "metrics":
                 self.graph.metrics_pipelines.append(self._metrics_pipeline(pipeline))
-            received = [reference for reference in pipeline.receivers if self._is_receiver(reference)]
+            emits = pipeline.signal == "logs"
+            received = [reference for reference in pipeline.receivers if emits or self._is_receiver(reference)]
             if received:
                 consume = self._chain(pipeline)
                 for reference in received:
@@ -156,7 +170,8 @@ class _Builder:
         component_id = component.definition.id
         telemetry = ComponentTelemetry(kind[:-1], component_id, self.clock, self.metrics)
         meter = Meter(getattr(component.cls, "scope_name", component.definition.type), self.clock)
-        settings = Settings(component_id, self.clock, meter, telemetry, self.resource)
+        logs = LogEmitter(wanted=self._emits_logs(kind, component_id))
+        settings = Settings(component_id, self.clock, meter, telemetry, self.resource, logs)
         try:
             node = component.cls(component.config, settings)
         except (ConfigError, ValueError) as error:
@@ -169,6 +184,8 @@ class _Builder:
         if isinstance(node, Processor):
             self.graph.processors[kind, component_id] = node
             self.graph.meters[kind, component_id] = meter
+            if logs.wanted:
+                self.graph.emitters[kind, component_id] = logs
         elif isinstance(node, Exporter):
             self.graph.exporters[component_id] = node
         elif isinstance(node, Receiver):
@@ -192,6 +209,15 @@ class _Builder:
 
     def _is_receiver(self, reference: Reference) -> bool:
         return self.checked.resolve("receivers", reference).definition.kind == "receivers"
+
+    def _emits_logs(self, kind: str, component_id: str) -> bool:
+        """Whether a logs pipeline lists a component that is no receiver as one."""
+        return any(
+            reference.id == component_id and self.checked.resolve("receivers", reference).definition.kind == kind
+            for pipeline in self.checked.document.pipelines
+            if pipeline.signal == "logs" and kind != "receivers"
+            for reference in pipeline.receivers
+        )
 
     def _sink(self, reference: Reference, signal: str) -> Consume:
         """The edge into an exporter or connector; one for all pipelines of a signal that list it."""

@@ -32,6 +32,7 @@ DESCRIPTIONS = {
     "otelcol_exporter_enqueue_failed_log_records": "Log records refused because a sending queue is full",
     "otelcol_exporter_sent_log_records": "Log records sent",
     "otelcol_exporter_send_failed_log_records": "Log records that could not be sent",
+    "weir_emitted_log_records": "Log records that a component made, by what became of them",
     "weir_exporter_retries": "Attempts that will be repeated, by reason",
     "weir_exporter_splits": "Requests halved because they were too large",
     "weir_receiver_requests": "Requests by outcome",

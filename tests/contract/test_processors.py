@@ -6,6 +6,7 @@ is written into a batch that others share; time that stands still expires nothin
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -117,6 +118,11 @@ def points(run: Harness[Any]) -> list[Any]:
     )
 
 
+def events(run: Harness[Any]) -> list[Any]:
+    """All log records that were emitted, but for when they were handed on."""
+    return [replace(record, observed_unix_nano=0) for record in run.logs()]
+
+
 def harness(cls: type[Processor]) -> Harness[Processor]:
     return Harness(cls, **config_of(cls))
 
@@ -165,6 +171,7 @@ def test_splitting_a_batch_in_two_gives_the_same_metrics(case: Case) -> None:
     for run in (whole, halves, alternating):
         run.advance(1.0)
     assert points(whole) == points(halves) == points(alternating)
+    assert events(whole) == events(halves) == events(alternating)
 
 
 def test_restoring_and_going_on_equals_never_having_stopped(case: Case) -> None:
@@ -180,6 +187,7 @@ def test_restoring_and_going_on_equals_never_having_stopped(case: Case) -> None:
         run.process(second.where(row % 2 == 1))
         run.advance(1.0)
     assert points(stopped) == points(running)
+    assert events(stopped) == events(running)
 
 
 def test_a_frozen_clock_expires_nothing(case: Case) -> None:
@@ -191,12 +199,21 @@ def test_a_frozen_clock_expires_nothing(case: Case) -> None:
         run.tick()
         run.advance(0.0)
     assert points(run) == before
+    assert not run.logs()
 
 
 def test_time_alone_creates_no_counts(cls: type[Processor]) -> None:
     run = harness(cls)
     run.advance(3600.0)
     assert all(not point.value for point in run.metrics() if not isinstance(point.value, dict))
+    assert not run.logs()
+
+
+def test_a_processor_that_emits_nothing_says_nothing(case: Case) -> None:
+    """``emits_logs`` is what a configuration is checked by."""
+    run = harness(case.cls)
+    run.process(case.items(0, 12), then_advance_s=60.0)
+    assert case.cls.emits_logs or not run.logs()
 
 
 def test_shutdown_works_twice_and_without_a_start(cls: type[Processor]) -> None:

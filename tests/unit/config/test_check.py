@@ -200,7 +200,7 @@ def test_a_processor_without_metrics_is_no_connector() -> None:
     )
     problems = problems_of(BASE, text)
     assert problems[0] == (
-        'connectors.drop/c (env:C1:1): "drop" emits no metrics and so cannot connect pipelines; '
+        'connectors.drop/c (env:C1:1): "drop" emits no metrics or logs and so cannot connect pipelines; '
         "list it under processors"
     )
 
@@ -233,10 +233,7 @@ def test_a_pipeline_needs_exporters_unless_a_processor_emits_metrics() -> None:
 def test_metrics_that_nobody_takes_are_warned_about() -> None:
     text = "processors: {red/p: {}}\nservice: {pipelines: {traces: {processors: [drop, red/p]}}}"
     assert checked(BASE, text).warnings == [
-        (
-            "processors.red/p (env:C1:1): emits metrics, but no metrics pipeline lists it as a receiver: "
-            "nobody will see them"
-        )
+        ("processors.red/p (env:C1:1): emits metrics, but no pipeline lists it as a receiver: nobody sees them")
     ]
 
 

@@ -829,14 +829,25 @@ def walk_message(
                     return fail(walk, TRUNCATED, begin)
             if op == OP_ATTRIBUTE:
                 walk.children += 1
-                if walk.children > walk.max_children:
-                    return fail(walk, TOO_MANY_CHILDREN, begin)
                 if not plainly_unwanted(program, walk, message, p, length):
                     why = read_attribute(program, walk, message, p, p + length, row)
                     if why != OK:
                         return fail(walk, why, begin)
+                # Attributes follow one another: the next ones that nobody wants are passed over here.
+                p += length
+                length = 0
+                while (
+                    e - p >= 2
+                    and b[p] == tag
+                    and e - p - 2 >= b[p + 1]
+                    and plainly_unwanted(program, walk, message, p + 2, b[p + 1])
+                ):
+                    walk.children += 1
+                    p += 2 + b[p + 1]
+                if walk.children > walk.max_children:
+                    return fail(walk, TOO_MANY_CHILDREN, begin)
                 if argument:
-                    extend(walk, row + argument, begin, p + length)
+                    extend(walk, row + argument, begin, p)
             elif op == OP_ID8:
                 value = 0
                 if length == 8:

@@ -153,6 +153,9 @@ class Processor(Component):
     """True: exporters that are pushed to get differences since the last push. A scrape is always cumulative."""
     state_version: str = "1"
     """Changes whenever the bytes of ``snapshot`` change meaning."""
+    saved_while_running: ClassVar[bool] = True
+    """Whether state of half a minute ago is better than none, as it is of what was learnt. False: it is not, as with
+    sums and halves of calls; like instruments such state is saved at a clean stop only."""
 
     def start(self) -> None:
         """Called once, before the first batch."""
@@ -172,12 +175,16 @@ class Processor(Component):
     def tick(self, now_unix_nano: int) -> None:
         """Time has passed."""
 
-    def snapshot(self) -> bytes | None:
-        """State besides the instruments, or None."""
+    def snapshot(self) -> bytes | Callable[[], bytes] | None:
+        """State besides the instruments, or None. Spans wait meanwhile: where encoding takes long, copy what is needed
+        and return a function that encodes the copy, which is called without the engine's lock.
+        """
         return None
 
     def restore(self, state: bytes) -> None:
-        """Take up what ``snapshot`` of the same ``state_version`` gave."""
+        """Take up what ``snapshot`` of the same ``state_version`` gave. Raise for bytes that are not that: they are put
+        aside, and the processor is constructed again.
+        """
 
 
 @dataclass(frozen=True)

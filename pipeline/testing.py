@@ -190,7 +190,7 @@ class Harness(Generic[P]):
         self._build()
         self.meter.restore(measured)
         if state is not None:
-            self.processor.restore(state)
+            self.processor.restore(state() if callable(state) else state)
         self.processor.start()
 
     def shutdown(self) -> None:

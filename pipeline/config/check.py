@@ -11,6 +11,7 @@ from typing import Literal, Protocol
 
 from pipeline.api import SIGNALS, Component, ComponentConfig, Exporter, Processor, Receiver
 from pipeline.config.bounds import with_needed_bounds
+from pipeline.config.checkpoint import CheckpointConfig
 from pipeline.config.document import ComponentDef, Document, PipelineDef, Reference
 from pipeline.config.node import Node
 from pipeline.config.report import Report
@@ -49,12 +50,14 @@ class Checked:
 
     Attributes:
         components: Those that are used; ``resolve`` says which one a pipeline's reference means.
+        checkpoint: None: all state is in memory.
         warnings: Odd but not wrong.
     """
 
     document: Document
     components: dict[Key, CheckedComponent]
     telemetry: TelemetryConfig
+    checkpoint: CheckpointConfig | None = None
     warnings: list[str] = field(default_factory=list)
 
     def resolve(self, role: str, reference: Reference) -> CheckedComponent:
@@ -112,8 +115,15 @@ class _Checker:
             document=self.document,
             components=with_needed_bounds(in_use, self.report),
             telemetry=telemetry or TelemetryConfig(),
+            checkpoint=self._checkpoint(),
             warnings=self.report.warnings,
         )
+
+    def _checkpoint(self) -> CheckpointConfig | None:
+        node = self.document.checkpoint
+        if node is None or node.value is None:
+            return None
+        return validate(CheckpointConfig, node, ("service", "checkpoint"), self.report)
 
     def _component(self, kind: str, definition: ComponentDef) -> None:
         known = self.catalog.types(kind)

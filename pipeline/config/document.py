@@ -1,7 +1,11 @@
 """The configuration in the Collector's shape, checked for form but not yet for meaning.
 
     receivers processors connectors exporters extensions: {type/name: {…}}
-    service: {extensions: […], pipelines: {signal/name: {receivers, processors, exporters}}, telemetry: {…}}
+    service:
+      extensions: […]
+      pipelines: {signal/name: {receivers, processors, exporters}}
+      telemetry: {…}
+      checkpoint: {…}
 
 ``read_document`` knows the shape only. Whether ids are defined, types exist and the graph makes sense is
 ``check.py``'s business.
@@ -91,6 +95,7 @@ class Document:
         pipelines: In the order of the document.
         extensions: What ``service.extensions`` names.
         telemetry: ``service.telemetry``.
+        checkpoint: ``service.checkpoint``, if it is there.
         report: Problems and warnings so far; problems do not stop ``check.py`` from finding more.
     """
 
@@ -99,6 +104,7 @@ class Document:
     pipelines: tuple[PipelineDef, ...]
     extensions: tuple[Reference, ...]
     telemetry: Node
+    checkpoint: Node | None
     report: Report = field(default_factory=Report)
 
 
@@ -126,13 +132,14 @@ class _ShapeReader:
         self._known_keys(self.root, (), (*SECTIONS, "service"))
         service = self._map(self.root, ("service",))
         service_node = Node(service, self.root.nearest(("service",)).mark)
-        self._known_keys(service_node, ("service",), ("extensions", "pipelines", "telemetry"))
+        self._known_keys(service_node, ("service",), ("extensions", "pipelines", "telemetry", "checkpoint"))
         return Document(
             root=self.root,
             components={kind: self._components(kind) for kind in SECTIONS},
             pipelines=self._pipelines(),
             extensions=self._references(self.root.nearest(("service",)), ("service", "extensions")),
             telemetry=service.get("telemetry", Node(None, service_node.mark)),
+            checkpoint=service.get("checkpoint"),
             report=self.report,
         )
 

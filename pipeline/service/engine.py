@@ -4,7 +4,7 @@ One lock orders everything that touches a processor: batches (in the receivers' 
 engine's one thread), snapshots of the metrics (in the thread of whoever scrapes). Order of life:
 
     extensions → exporters → processors → ticking → receivers        start
-    receivers → last tick → last flush → processors → queues → exporters → extensions        stop
+    receivers → last tick → last flush → last checkpoint → processors → queues → exporters → extensions        stop
 """
 
 from __future__ import annotations
@@ -22,8 +22,12 @@ from pipeline.api import Clock, MetricBatch, MetricSnapshot
 from pipeline.codec import otlp_logs_encode
 from pipeline.codec.signals import batch_of, projection
 from pipeline.config.check import Checked
+from pipeline.config.checkpoint import CheckpointConfig
 from pipeline.errors import ConfigError, PermanentError, RetryableError
 from pipeline.model.last_values import snapshots_of
+from pipeline.service.checkpoint import CheckpointMemory
+from pipeline.service.checkpoint_files import CheckpointFiles
+from pipeline.service.checkpoints import Checkpoints
 from pipeline.service.graph import Graph, MetricsPipeline, Source, build_graph
 from pipeline.service.intake import SignalIntake
 from pipeline.service.schedule import Schedule
@@ -49,19 +53,34 @@ class Engine:
         checked: The configuration.
         clock: Time, for the engine and all components.
         resource: Attributes of this process, given to components and to own metrics.
+        memory: Takes the state of the components when they stop, and gives what it has when they are constructed,
+            where the configuration names no directory for it.
     Raises:
         ConfigError: A component refuses its configuration.
     """
 
-    def __init__(self, checked: Checked, clock: Clock, resource: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        checked: Checked,
+        clock: Clock,
+        resource: Mapping[str, str] | None = None,
+        memory: CheckpointMemory | None = None,
+    ) -> None:
         self.clock = clock
         self.metrics = OwnMetrics()
         self.resource = dict(resource or {})
         self.telemetry = ComponentTelemetry("service", "weir", clock, self.metrics)
-        self.graph: Graph = build_graph(checked, clock, self.metrics, self.resource)
+        self._lock = threading.Lock()
+        self._checkpoints = self._open_checkpoints(checked.checkpoint, memory)
+        restore = None if self._checkpoints is None else self._checkpoints.restore
+        try:
+            self.graph: Graph = build_graph(checked, clock, self.metrics, self.resource, restore)
+        except ConfigError:
+            if self._checkpoints is not None:
+                self._checkpoints.stop()
+            raise
         self.schedule = Schedule(clock)
         self._telemetry_config = checked.telemetry
-        self._lock = threading.Lock()
         self._intakes: list[SignalIntake] = []
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
@@ -91,6 +110,8 @@ class Engine:
                 self._starting("exporters", exporter_id, partial(exporter.start, partial(self.collect, exporter_id)))
             for (kind, processor_id), processor in self.graph.processors.items():
                 self._starting(kind, processor_id, processor.start)
+            if self._checkpoints is not None:
+                self._checkpoints.start(self.graph.processors, self.graph.meters)
             self._plan()
             self._thread = threading.Thread(target=self._run, name="weir-engine", daemon=True)
             self._thread.start()
@@ -127,6 +148,8 @@ class Engine:
                 self._flush(source)
             for key in self.graph.emitters:
                 self._hand_on_logs(key)
+        if self._checkpoints is not None:
+            self._checkpoints.stop()
         for (kind, processor_id), processor in self.graph.processors.items():
             self._stopping_step(kind, processor_id, processor.shutdown)
         self._drain_exporters(max(0, deadline - self.clock.monotonic_nano()) / 1e9)
@@ -178,6 +201,15 @@ class Engine:
         return [page.address for page in self._pages]
 
     # Work
+
+    def _open_checkpoints(self, config: CheckpointConfig | None, memory: CheckpointMemory | None) -> Checkpoints | None:
+        if config is None:
+            return None if memory is None else Checkpoints(memory, None, self.clock, self.telemetry, self._lock)
+        try:
+            files = CheckpointFiles(config.directory)
+        except ConfigError as error:
+            raise ConfigError([f"service.checkpoint.directory: {line}" for line in error.problems]) from error
+        return Checkpoints(files, config.interval, self.clock, self.telemetry, self._lock)
 
     def _plan(self) -> None:
         for (kind, processor_id), processor in self.graph.processors.items():

@@ -16,9 +16,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Any
 
 from pipeline.api import (
     Clock,
+    Component,
     Exporter,
     Extension,
     LogEmitter,
@@ -41,6 +43,9 @@ from pipeline.telemetry.edges import Consume, ExporterEdge, Items, ProcessorEdge
 
 Entry = tuple[str, str]
 """Id of what a pipeline lists as a receiver, and signal."""
+
+Restore = Callable[[Key, Callable[[], tuple[Processor, Meter]]], tuple[Processor, Meter]]
+"""Makes a processor and gives it the state of an earlier run (``Checkpoints.restore``)."""
 
 
 @dataclass(frozen=True)
@@ -112,7 +117,13 @@ class Graph:
         return list(found.values())
 
 
-def build_graph(checked: Checked, clock: Clock, metrics: OwnMetrics, resource: Mapping[str, str]) -> Graph:
+def build_graph(
+    checked: Checked,
+    clock: Clock,
+    metrics: OwnMetrics,
+    resource: Mapping[str, str],
+    restore: Restore | None = None,
+) -> Graph:
     """Construct and connect all components; nothing is started.
 
     Args:
@@ -120,14 +131,23 @@ def build_graph(checked: Checked, clock: Clock, metrics: OwnMetrics, resource: M
         clock: Time for all components.
         metrics: Where components and edges count.
         resource: Attributes of this process.
+        restore: Gives processors the state of an earlier run.
     Raises:
         ConfigError: Every component that refuses its configuration or reads a column that does not exist.
     """
-    return _Builder(checked, clock, metrics, resource).build()
+    return _Builder(checked, clock, metrics, resource, restore).build()
 
 
 class _Builder:
-    def __init__(self, checked: Checked, clock: Clock, metrics: OwnMetrics, resource: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        checked: Checked,
+        clock: Clock,
+        metrics: OwnMetrics,
+        resource: Mapping[str, str],
+        restore: Restore | None,
+    ) -> None:
+        self.restore = restore
         self.checked = checked
         self.clock = clock
         self.metrics = metrics
@@ -169,11 +189,19 @@ class _Builder:
     def _construct(self, kind: str, component: CheckedComponent) -> None:
         component_id = component.definition.id
         telemetry = ComponentTelemetry(kind[:-1], component_id, self.clock, self.metrics)
-        meter = Meter(getattr(component.cls, "scope_name", component.definition.type), self.clock)
         logs = LogEmitter(wanted=self._emits_logs(kind, component_id))
-        settings = Settings(component_id, self.clock, meter, telemetry, self.resource, logs)
+
+        def make() -> tuple[Any, Meter]:
+            meter = Meter(getattr(component.cls, "scope_name", component.definition.type), self.clock)
+            settings = Settings(component_id, self.clock, meter, telemetry, self.resource, logs)
+            return component.cls(component.config, settings), meter
+
+        node: Component
         try:
-            node = component.cls(component.config, settings)
+            if self.restore is not None and issubclass(component.cls, Processor):
+                node, meter = self.restore((kind, component_id), make)
+            else:
+                node, meter = make()
         except (ConfigError, ValueError) as error:
             self._refused(component, error.problems if isinstance(error, ConfigError) else [str(error)])
             return

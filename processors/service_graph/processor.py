@@ -43,6 +43,7 @@ class ServiceGraph(Processor):
     scope_name = "traces_service_graph"
     keyed_by = ("trace_id",)
     state_version = "1"
+    saved_while_running = False
 
     def __init__(self, config: GraphConfig, settings: Settings) -> None:
         self.tick_interval_s = config.store_expiration_loop or 2.0

@@ -47,6 +47,7 @@ class SpanMetrics(Processor):
 
     Config = configuration.Config
     emits_metrics: ClassVar[bool] = True
+    saved_while_running = False
     scope_name: ClassVar[str] = "spanmetricsconnector"
     keyed_by = (SERVICE_COLUMN,)
 

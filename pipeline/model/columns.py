@@ -108,6 +108,7 @@ POINT_COLUMNS: dict[str, ColumnInfo] = {
     "flags": ColumnInfo("uint64[n]", "flags; bit 0: no recorded value"),
     "value": ColumnInfo("float64[n]", "as_double or as_int of gauges and sums; NaN elsewhere"),
     "as_int": ColumnInfo("int64[n]", "as_int of gauges and sums, exactly; 0 elsewhere"),
+    "is_int": ColumnInfo("bool[n]", "the value of a gauge or sum is as_int"),
     "count": ColumnInfo("uint64[n]", "count of histograms and summaries; 0 elsewhere"),
     "sum": ColumnInfo("float64[n]", "sum of histograms (NaN where absent) and summaries; NaN elsewhere"),
     "min": ColumnInfo("float64[n]", "min of histograms; NaN where absent"),
@@ -145,6 +146,7 @@ DERIVED: dict[str, tuple[str, ...]] = {
     "events": (),
     "links": (),
     "as_int": ("value",),
+    "is_int": ("value",),
     "quantile_values": ("quantile.quantile", "quantile.value"),
     "exemplars": ("exemplar.value", "exemplar.time_unix_nano", "exemplar.trace_id", "exemplar.span_id"),
 }

@@ -11,19 +11,14 @@ import numpy.typing as npt
 from opentelemetry.proto.common.v1.common_pb2 import InstrumentationScope
 
 from pipeline.model.attribute_text import plain_value, value_text
+from pipeline.model.exponential_column import ExponentialColumn
 from pipeline.model.key_table import label_bytes
 from pipeline.model.last_value_series import FamilyKey, LabelKey, key_bytes
 from pipeline.model.metrics import EXPONENTIAL_HISTOGRAM, HISTOGRAM, SUMMARY, MetricBatch
 from pipeline.model.records import REPEATED
 from pipeline.model.resources import Resource, bounded, identity, make_resource, parse_resource
 from pipeline.model.snapshot import Scope
-from pipeline.model.value_columns import (
-    ExponentialColumn,
-    HistogramColumn,
-    NumberColumn,
-    SummaryColumn,
-    ValueColumn,
-)
+from pipeline.model.value_columns import HistogramColumn, NumberColumn, SummaryColumn, ValueColumn
 
 Int64s = npt.NDArray[np.int64]
 Indices = npt.NDArray[np.intp]
@@ -31,7 +26,8 @@ Indices = npt.NDArray[np.intp]
 READS = (
     *("resource", "scope", "scope.name", "scope.version", "scope.schema_url"),
     *("metric.name", "metric.description", "metric.unit", "metric.type", "aggregation_temporality", "is_monotonic"),
-    *("start_time_unix_nano", "time_unix_nano", "flags", "attributes", "value", "count", "sum"),
+    *("start_time_unix_nano", "time_unix_nano", "flags", "attributes", "value", "as_int", "is_int"),
+    *("count", "sum"),
     *("explicit_bounds", "bucket_counts", "scale", "zero_count", "zero_threshold", "quantile_values", "exemplars"),
     *("positive.offset", "positive.bucket_counts", "negative.offset", "negative.bucket_counts"),
 )

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from pipeline.model.snapshot import ABSENT_LENGTH, KEY_HEADER, Exemplars, Scope, SeriesView, Temporality
 from pipeline.model.value_columns import ValueColumn
+from pipeline.model.value_rows import ValueRows
 
 Int64s = npt.NDArray[np.int64]
 Indices = npt.NDArray[np.intp]
@@ -43,27 +44,23 @@ class Series:
         self.aliases: list[PointKey] = []
 
 
-class Part:
+class Part(ValueRows[Series]):
     """The series of a family that have the same labels and bounds: what becomes one ``Metric``.
 
     Attributes:
         shape: Bounds or quantiles as encoded.
-        start, time: int64, nanoseconds since 1970 of the newest point; time -1: no point yet.
-        seen: int64, monotonic time when it came.
         resource: int64, number of the resource.
         created: int64, ever growing.
         exemplars: Of the newest points that had some: value, time, trace id, span id.
     """
 
+    numbers = (*ValueRows.numbers, "resource", "created")
+
     def __init__(self, labels: tuple[str, ...], shape: bytes, column: ValueColumn) -> None:
+        super().__init__(column)
         self.labels = labels
         self.shape = shape
-        self.column = column
-        self.series: list[Series] = []
         self.keys: list[bytes] = []
-        self.start: Int64s = np.zeros(0, np.int64)
-        self.time: Int64s = np.zeros(0, np.int64)
-        self.seen: Int64s = np.zeros(0, np.int64)
         self.resource: Int64s = np.zeros(0, np.int64)
         self.created: Int64s = np.zeros(0, np.int64)
         self.exemplars: dict[Series, tuple[npt.NDArray[Any], ...]] = {}
@@ -71,31 +68,19 @@ class Part:
 
     def add(self, series: Series, created: int) -> None:
         """A new series, at the end."""
-        row = series.row = len(self.series)
-        if row == len(self.start):
-            room = max(16, 2 * row)
-            for name in ("start", "time", "seen", "resource", "created"):
-                longer = np.zeros(room, np.int64)
-                longer[:row] = getattr(self, name)
-                setattr(self, name, longer)
-            self.column.resize(room)
-        self.series.append(series)
+        row = self.append(series)
         self.keys.append(bytes(KEY_HEADER) + series.key[2])
-        self.resource[row], self.created[row], self.time[row] = series.key[0], created, -1
+        self.resource[row], self.created[row] = series.key[0], created
         self._arena = None
 
-    def remove(self, series: Series) -> None:
+    def remove(self, one: Series) -> int:
         """The last series takes the place of one that is gone."""
-        row, last = series.row, len(self.series) - 1
-        moved = self.series[last]
-        self.series[row], self.keys[row] = moved, self.keys[last]
-        for column in (self.start, self.time, self.seen, self.resource, self.created):
-            column[row] = column[last]
-        self.column.move(last, row)
-        moved.row = row
-        del self.series[last], self.keys[last]
-        self.exemplars.pop(series, None)
+        row = super().remove(one)
+        self.keys[row] = self.keys[-1]
+        del self.keys[-1]
+        self.exemplars.pop(one, None)
         self._arena = None
+        return row
 
     def view(self, rows: Indices, places: Int64s) -> SeriesView:
         """The series in these rows; ``places``: number of a resource → index in the snapshot."""

@@ -212,8 +212,7 @@ class LastValues:
             return
         oldest = self._now() - self._expire_after_ns
         for part in list(self._parts()):
-            idle = np.flatnonzero(part.seen[: len(part.series)] < oldest)
-            for series in [part.series[row] for row in idle.tolist()]:
+            for series in part.idle(oldest):
                 self._end(series.family, series)
         for key in [key for key, family in self._families.items() if not family.by_labels]:
             del self._families[key]

@@ -73,6 +73,11 @@ def _integers(points: MetricBatch) -> Int64s:
     return np.where(points.words(field) == ValueType.INT, words, np.uint64(0)).view(np.int64)
 
 
+def _is_integer(points: MetricBatch) -> npt.NDArray[np.bool_]:
+    is_integer: npt.NDArray[np.bool_] = points.words(points._field("value")) == ValueType.INT
+    return is_integer
+
+
 def _sums(points: MetricBatch) -> Floats:
     """A summary has no optional sum: absent is 0 there."""
     sums = points._numbers(points._field("sum"))
@@ -163,6 +168,7 @@ class MetricBatch(Batch):
     prefix = "point."
     derived: ClassVar[dict[str, Any]] = {
         "as_int": _integers,
+        "is_int": _is_integer,
         "sum": _sums,
         "exemplars": _exemplars,
         "quantile_values": _quantiles,

@@ -1,34 +1,29 @@
 """The values of series that keep what was received last: one class per type of metric.
 
 A *column* here holds the values of m series of one metric. ``store`` takes points over, ``values`` hands them out in
-the form that meters use, so that whoever renders snapshots of meters renders these too. Delta points are added to what
-is there (OpenTelemetry data model, "Sums: Delta-to-Cumulative").
+the form that meters use, so that whoever renders snapshots of meters renders these too; ``put`` writes them into a data
+point. Delta points are added to what is there (OpenTelemetry data model, "Sums: Delta-to-Cumulative").
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.model.snapshot import (
-    Exemplars,
-    ExponentialValues,
-    HistogramValues,
-    NumberValues,
-    SummaryValues,
-    Values,
-)
+from pipeline.model.snapshot import Exemplars, HistogramValues, NumberValues, SummaryValues, Values
 
+Array = npt.NDArray[Any]
+Bools = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.intp]
 
 
-MAX_BUCKETS = 320
-"""Buckets of one sign that are kept of an exponential histogram, twice what SDKs send; the scale is lowered for it."""
+COUNT_MASK = 0xFFFF_FFFF_FFFF_FFFF
+"""Counts are added modulo 2^64, as decoders check them."""
 
 
 class Columns(Protocol):
@@ -46,7 +41,7 @@ class ValueColumn(ABC):
         """Make room."""
 
     @abstractmethod
-    def store(self, rows: Indices, columns: Columns, points: Indices, add: npt.NDArray[np.bool_]) -> None:
+    def store(self, rows: Indices, columns: Columns, points: Indices, add: Bools) -> None:
         """Take points over: in place of what is there, or added to it. No row comes twice."""
 
     @abstractmethod
@@ -58,62 +53,133 @@ class ValueColumn(ABC):
         """Copies of the values of these rows."""
 
 
-class NumberColumn(ValueColumn):
-    """Gauges and sums."""
+class DeltaColumn(ValueColumn):
+    """Values of a type that has a delta form."""
 
-    def __init__(self) -> None:
-        self._values: Floats = np.zeros(0)
+    @abstractmethod
+    def put(self, row: int, point: Any) -> None:
+        """Write the values of a row into a data point of the official classes."""
+
+    @abstractmethod
+    def state(self, count: int) -> dict[str, Array]:
+        """The values of the first ``count`` rows as plain arrays."""
+
+    @abstractmethod
+    def load(self, state: Mapping[str, Array], count: int) -> None:
+        """Take over what ``state`` gave.
+
+        Raises:
+            ValueError, KeyError: It is of another type or length.
+        """
+
+
+class ArrayColumn(DeltaColumn):
+    """Values that stand in arrays with one entry per row."""
+
+    def __init__(self, **arrays: Array) -> None:
+        self._arrays = arrays
 
     def resize(self, rows: int) -> None:
         """Make room."""
-        self._values = _longer(self._values, rows)
-
-    def store(self, rows: Indices, columns: Columns, points: Indices, add: npt.NDArray[np.bool_]) -> None:
-        """Take points over."""
-        self._values[rows] = columns["value"][points] + np.where(add, self._values[rows], 0.0)
+        for name, array in self._arrays.items():
+            self._arrays[name] = _longer(array, rows)
 
     def move(self, source: int, target: int) -> None:
         """A row takes another's place."""
-        self._values[target] = self._values[source]
+        for array in self._arrays.values():
+            array[target] = array[source]
+
+    def state(self, count: int) -> dict[str, Array]:
+        """Copies of the arrays."""
+        return {name: array[:count].copy() for name, array in self._arrays.items()}
+
+    def load(self, state: Mapping[str, Array], count: int) -> None:
+        """Fill the arrays, which have room."""
+        for name, array in self._arrays.items():
+            saved = state[name]
+            if saved.dtype != array.dtype or saved.shape != (count, *array.shape[1:]):
+                raise ValueError(f"column {name} has another type")
+            array[:count] = saved
+
+
+class NumberColumn(ArrayColumn):
+    """Gauges and sums. Integers stay integers as long as all that is added up are, and the result fits."""
+
+    def __init__(self) -> None:
+        super().__init__(whole=np.zeros(0, np.int64), real=np.zeros(0), is_whole=np.zeros(0, bool))
+
+    def store(self, rows: Indices, columns: Columns, points: Indices, add: Bools) -> None:
+        """Take points over."""
+        before, added = self._arrays["whole"][rows], columns["as_int"][points]
+        was_whole = self._arrays["is_whole"][rows]
+        whole = np.where(add, before, 0) + added
+        overflows = add & (((before ^ whole) & (added ^ whole)) < 0)
+        self._arrays["real"][rows] = columns["value"][points] + np.where(add, self._real(rows), 0.0)
+        self._arrays["whole"][rows] = whole
+        self._arrays["is_whole"][rows] = columns["is_int"][points] & (was_whole | ~add) & ~overflows
 
     def values(self, rows: Indices, exemplars: Exemplars | None) -> NumberValues:
         """Copies."""
-        return NumberValues(self._values[rows], exemplars)
+        return NumberValues(self._real(rows), exemplars)
 
-
-class HistogramColumn(ValueColumn):
-    """Explicit histograms of equal bounds."""
-
-    def __init__(self, bounds: Sequence[float]) -> None:
-        self.bounds = tuple(bounds)
-        self._counts: Floats = np.zeros((0, len(self.bounds) + 1))
-        self._sums: Floats = np.zeros(0)
-
-    def resize(self, rows: int) -> None:
-        """Make room."""
-        self._counts = _longer(self._counts, rows)
-        self._sums = _longer(self._sums, rows)
-
-    def store(self, rows: Indices, columns: Columns, points: Indices, add: npt.NDArray[np.bool_]) -> None:
-        """Take points over. Without buckets there is still a count; a sum that is not sent is unknown."""
-        width = len(self.bounds) + 1
-        lists = columns["bucket_counts"]
-        if len(points) and len(lists[int(points[0])]) == width:
-            places = lists.offsets[points][:, None] + np.arange(width)
-            counts = lists.values[places].astype(np.float64)
+    def put(self, row: int, point: Any) -> None:
+        """``as_int`` or ``as_double``."""
+        if self._arrays["is_whole"][row]:
+            point.as_int = int(self._arrays["whole"][row])
         else:
-            counts = columns["count"][points].astype(np.float64).reshape(-1, 1)
-        self._counts[rows] = counts + np.where(add[:, None], self._counts[rows], 0.0)
-        self._sums[rows] = columns["sum"][points] + np.where(add, self._sums[rows], 0.0)
+            point.as_double = self._arrays["real"][row]
 
-    def move(self, source: int, target: int) -> None:
-        """A row takes another's place."""
-        self._counts[target] = self._counts[source]
-        self._sums[target] = self._sums[source]
+    def _real(self, rows: Indices) -> Floats:
+        whole = self._arrays["whole"][rows].astype(np.float64)
+        return np.where(self._arrays["is_whole"][rows], whole, self._arrays["real"][rows])
+
+
+class HistogramColumn(ArrayColumn):
+    """Explicit histograms of equal bounds. What is not sent is NaN.
+
+    Args:
+        bounds: Upper bounds.
+        extremes: Keep ``min`` and ``max`` too.
+    """
+
+    def __init__(self, bounds: Sequence[float], *, extremes: bool = False) -> None:
+        self.bounds = tuple(bounds)
+        self._extremes = {"min": np.minimum, "max": np.maximum} if extremes else {}
+        counts = np.zeros((0, len(self.bounds) + 1), np.uint64)
+        super().__init__(counts=counts, sum=np.zeros(0), **{name: np.zeros(0) for name in self._extremes})
+
+    def store(self, rows: Indices, columns: Columns, points: Indices, add: Bools) -> None:
+        """Take points over. A sum or an extreme that one of them has not is unknown from then on."""
+        arrays = self._arrays
+        counts = self._counts(columns, points)
+        arrays["counts"][rows] = counts + np.where(add[:, None], arrays["counts"][rows], np.uint64(0))
+        arrays["sum"][rows] = columns["sum"][points] + np.where(add, arrays["sum"][rows], 0.0)
+        for name, choose in self._extremes.items():
+            extreme = columns[name][points]
+            arrays[name][rows] = choose(extreme, np.where(add, arrays[name][rows], extreme))
 
     def values(self, rows: Indices, exemplars: Exemplars | None) -> HistogramValues:
         """Copies."""
-        return HistogramValues(self.bounds, self._counts[rows], self._sums[rows], exemplars)
+        counts = self._arrays["counts"][rows].astype(np.float64)
+        return HistogramValues(self.bounds, counts, self._arrays["sum"][rows], exemplars)
+
+    def put(self, row: int, point: Any) -> None:
+        """Count, buckets where the point has some, sum and extremes where they are known."""
+        counts = self._arrays["counts"][row].tolist()
+        point.count = sum(counts) & COUNT_MASK
+        if point.bucket_counts:
+            point.bucket_counts[:] = counts
+        put_known(point, "sum", self._arrays["sum"][row])
+        for name in self._extremes:
+            put_known(point, name, self._arrays[name][row])
+
+    def _counts(self, columns: Columns, points: Indices) -> Array:
+        """uint64[points, bounds + 1]. A histogram without bounds may come without buckets, but has a count."""
+        if not self.bounds:
+            return columns["count"][points].reshape(-1, 1)  # type: ignore[no-any-return]
+        lists = columns["bucket_counts"]
+        counts: Array = lists.values[lists.offsets[points][:, None] + np.arange(len(self.bounds) + 1)]
+        return counts
 
 
 class SummaryColumn(ValueColumn):
@@ -149,155 +215,17 @@ class SummaryColumn(ValueColumn):
         return SummaryValues(self.quantiles, self._quantiles[rows], self._counts[rows], self._sums[rows], exemplars)
 
 
-class ExponentialColumn(ValueColumn):
-    """Exponential histograms: each has its own scale and range, so they are kept one by one."""
-
-    def __init__(self) -> None:
-        self._rows: list[_Exponential | None] = []
-
-    def resize(self, rows: int) -> None:
-        """Make room."""
-        self._rows += [None] * (rows - len(self._rows))
-
-    def store(self, rows: Indices, columns: Columns, points: Indices, add: npt.NDArray[np.bool_]) -> None:
-        """Take points over."""
-        points_of = _ExponentialColumns(columns)
-        for row, point, is_added in zip(rows.tolist(), points.tolist(), add.tolist(), strict=True):
-            old = self._rows[row]
-            new = points_of.point(point)
-            self._rows[row] = new.plus(old if old is not None and is_added else EMPTY)
-
-    def move(self, source: int, target: int) -> None:
-        """A row takes another's place."""
-        self._rows[target] = self._rows[source]
-
-    def values(self, rows: Indices, exemplars: Exemplars | None) -> ExponentialValues:
-        """Copies."""
-        taken = [one for row in rows.tolist() if (one := self._rows[row]) is not None]
-        return ExponentialValues(
-            np.array([one.scale for one in taken], np.int32),
-            np.array([one.zero_count for one in taken]),
-            np.array([one.positive.offset for one in taken], np.int32),
-            _padded([one.positive.counts for one in taken]),
-            np.array([one.total for one in taken]),
-            np.full(len(taken), np.nan),
-            np.full(len(taken), np.nan),
-            exemplars,
-            np.array([one.negative.offset for one in taken], np.int32),
-            _padded([one.negative.counts for one in taken]),
-            np.array([one.zero_threshold for one in taken]),
-        )
+def put_known(point: Any, name: str, value: float) -> None:
+    """An optional number of a data point; NaN: unknown."""
+    if np.isnan(value):
+        point.ClearField(name)
+    else:
+        setattr(point, name, value)
 
 
-class _Buckets:
-    """Buckets of one sign."""
-
-    __slots__ = ("counts", "offset")
-
-    def __init__(self, offset: int, counts: Floats) -> None:
-        self.offset = offset
-        self.counts = counts
-
-    def at_scale(self, steps: int) -> _Buckets:
-        """The same at a scale lower by ``steps``: 2 ** steps buckets become one."""
-        if not steps or not len(self.counts):
-            return self
-        index = (np.arange(len(self.counts)) + self.offset) >> steps
-        counts: Floats = np.bincount(index - index[0], weights=self.counts).astype(np.float64)
-        return _Buckets(int(index[0]), counts)
-
-    def plus(self, other: _Buckets) -> _Buckets:
-        """Both together, at the same scale."""
-        if not len(other.counts) or not len(self.counts):
-            return self if len(self.counts) else other
-        begin = min(self.offset, other.offset)
-        end = max(self.offset + len(self.counts), other.offset + len(other.counts))
-        counts = np.zeros(end - begin)
-        for one in (self, other):
-            counts[one.offset - begin : one.offset - begin + len(one.counts)] += one.counts
-        return _Buckets(begin, counts)
-
-
-class _Exponential:
-    """One exponential histogram."""
-
-    __slots__ = ("negative", "positive", "scale", "total", "zero_count", "zero_threshold")
-
-    def __init__(
-        self,
-        scale: int,
-        total: float,
-        zero_count: float,
-        zero_threshold: float,
-        positive: _Buckets,
-        negative: _Buckets,
-    ) -> None:
-        self.scale = scale
-        self.total = total
-        self.zero_count = zero_count
-        self.zero_threshold = zero_threshold
-        self.positive = positive
-        self.negative = negative
-
-    def plus(self, other: _Exponential) -> _Exponential:
-        """Both together, at the lower scale, or at one lower still where the buckets would be too many."""
-        scale = min(self.scale, other.scale)
-        while True:
-            mine, theirs = self.scale - scale, other.scale - scale
-            positive = (self.positive.at_scale(mine), other.positive.at_scale(theirs))
-            negative = (self.negative.at_scale(mine), other.negative.at_scale(theirs))
-            if max(_width(*positive), _width(*negative)) <= MAX_BUCKETS:
-                break
-            scale -= 1
-        return _Exponential(
-            scale,
-            self.total + other.total,
-            self.zero_count + other.zero_count,
-            max(self.zero_threshold, other.zero_threshold),
-            positive[0].plus(positive[1]),
-            negative[0].plus(negative[1]),
-        )
-
-
-EMPTY = _Exponential(1 << 10, 0.0, 0.0, 0.0, _Buckets(0, np.zeros(0)), _Buckets(0, np.zeros(0)))
-"""Adds nothing; at a scale above all others."""
-
-
-def _width(one: _Buckets, other: _Buckets) -> int:
-    """Buckets of both together."""
-    if not len(one.counts) or not len(other.counts):
-        return len(one.counts) + len(other.counts)
-    end = max(one.offset + len(one.counts), other.offset + len(other.counts))
-    return end - min(one.offset, other.offset)
-
-
-class _ExponentialColumns:
-    """The columns of a batch that exponential histograms are made of."""
-
-    def __init__(self, columns: Columns) -> None:
-        self._numbers = [columns[name].tolist() for name in ("scale", "sum", "zero_count", "zero_threshold")]
-        self._sides = [
-            (columns[f"{side}.offset"].tolist(), columns[f"{side}.bucket_counts"]) for side in ("positive", "negative")
-        ]
-
-    def point(self, i: int) -> _Exponential:
-        """One of them."""
-        scale, total, zero_count, zero_threshold = (column[i] for column in self._numbers)
-        positive, negative = (_Buckets(offsets[i], counts[i].astype(np.float64)) for offsets, counts in self._sides)
-        return _Exponential(scale, total, float(zero_count), zero_threshold, positive, negative)
-
-
-def _longer(column: Floats, rows: int) -> Floats:
+def _longer(column: Array, rows: int) -> Array:
     if rows <= len(column):
         return column
-    longer = np.zeros((rows, *column.shape[1:]))
+    longer = np.zeros((rows, *column.shape[1:]), column.dtype)
     longer[: len(column)] = column
     return longer
-
-
-def _padded(rows: list[Floats]) -> Floats:
-    width = max(map(len, rows), default=0)
-    padded = np.zeros((len(rows), width))
-    for row, counts in zip(padded, rows, strict=True):
-        row[: len(counts)] = counts
-    return padded

@@ -1,16 +1,17 @@
 """Cut an OTLP request into smaller ones, by the wire format alone: nothing is decoded, unknown fields stay.
 
-The three signals have one shape. What differs is how many items an element of the innermost list counts: a span and a
-log record are one each, a metric as many as it has data points, and a metric is not cut.
-
-    request ─ 1: ResourceX* ─ envelope (resource, schema_url …)
-                            └ 2: ScopeX* ─ envelope (scope, schema_url …)
-                                         └ 2: span, log record or metric *
+request ─ 1: ResourceX* ─ envelope (resource, schema_url …)
+                        └ 2: ScopeX* ─ envelope (scope, schema_url …)
+                                     ├ 2: span or log record *
+                                     └ 2: metric* ─ envelope (name, unit …)
+                                                  └ 5, 7, 9, 10 or 11: data ─ envelope (temporality …)
+                                                                            └ 1: data point *
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
+from itertools import groupby
 from typing import NamedTuple
 
 from pipeline.codec.otlp_encode import varint
@@ -31,11 +32,17 @@ class _Field(NamedTuple):
     end: int
 
 
-class _Leaf(NamedTuple):
-    """One element of the innermost list and the envelopes around it."""
+class _Envelope(NamedTuple):
+    """A message around items: its field number in the message around it, and its bytes besides what it encloses."""
 
-    resource: int
-    scope: int
+    number: int
+    around: bytes
+
+
+class _Leaf(NamedTuple):
+    """What is not cut: as a rule one item, and the numbers of the envelopes around it, the outermost first."""
+
+    path: tuple[int, ...]
     element: bytes
     items: int
 
@@ -45,7 +52,7 @@ def split(payload: bytes, max_items: int, signal: str) -> list[tuple[bytes, int]
 
     Args:
         payload: A request that has been decoded before.
-        max_items: In each part; a metric with more points makes a part of its own.
+        max_items: In each part. A metric whose data came in several parts, which no encoder writes, is not cut.
         signal: ``traces``, ``metrics`` or ``logs``.
     Returns:
         Encoded requests with their numbers of items. Resources and scopes without items are left out.
@@ -53,10 +60,10 @@ def split(payload: bytes, max_items: int, signal: str) -> list[tuple[bytes, int]
         MalformedPayload: Not a protobuf message.
     Cost: Python per item; for requests that are too large, which are rare.
     """
-    envelopes: list[bytes] = []
+    envelopes: list[_Envelope] = []
     parts: list[list[_Leaf]] = [[]]
     held = 0
-    for leaf in _leaves(payload, envelopes, _points if signal == "metrics" else _one):
+    for leaf in _leaves(payload, envelopes, signal == "metrics"):
         if parts[-1] and held + leaf.items > max_items:
             parts.append([])
             held = 0
@@ -65,31 +72,54 @@ def split(payload: bytes, max_items: int, signal: str) -> list[tuple[bytes, int]
     return [(_assemble(part, envelopes), sum(leaf.items for leaf in part)) for part in parts if part]
 
 
-def _leaves(payload: bytes, envelopes: list[bytes], count: Callable[[bytes], int]) -> Iterator[_Leaf]:
+def _leaves(payload: bytes, envelopes: list[_Envelope], of_metrics: bool) -> Iterator[_Leaf]:
     for resource in _fields(payload, 0, len(payload)):
         if resource.number != RESOURCES:
             continue
-        scopes, around = _children(payload, resource, SCOPES)
-        envelopes.append(around)
-        resource_number = len(envelopes) - 1
+        scopes, path = _open(payload, resource, SCOPES, envelopes, ())
         for scope in scopes:
-            items, around = _children(payload, scope, ITEMS)
-            envelopes.append(around)
-            scope_number = len(envelopes) - 1
+            items, inner = _open(payload, scope, ITEMS, envelopes, path)
             for item in items:
-                body = payload[item.body : item.end]
-                yield _Leaf(resource_number, scope_number, payload[item.begin : item.end], count(body))
+                if of_metrics:
+                    yield from _points(payload, item, envelopes, inner)
+                else:
+                    yield _Leaf(inner, payload[item.begin : item.end], 1)
 
 
-def _assemble(leaves: list[_Leaf], envelopes: list[bytes]) -> bytes:
-    resources: dict[int, dict[int, list[bytes]]] = {}
-    for leaf in leaves:
-        resources.setdefault(leaf.resource, {}).setdefault(leaf.scope, []).append(leaf.element)
+def _points(payload: bytes, metric: _Field, envelopes: list[_Envelope], path: tuple[int, ...]) -> Iterator[_Leaf]:
+    """The points of a metric; the metric as it is where it has none, or its data came in several parts."""
+    members = [field for field in _fields(payload, metric.body, metric.end) if field.number in METRIC_DATA]
+    whole = payload[metric.begin : metric.end]
+    if len(members) != 1:
+        points = (field for data in members for field in _fields(payload, data.body, data.end))
+        yield _Leaf(path, whole, sum(field.number == POINTS for field in points))
+        return
+    _, path_of_metric = _open(payload, metric, members[0].number, envelopes, path)
+    found, inner = _open(payload, members[0], POINTS, envelopes, path_of_metric)
+    for point in found:
+        yield _Leaf(inner, payload[point.begin : point.end], 1)
+    if not found:
+        yield _Leaf(path, whole, 0)
+
+
+def _assemble(leaves: Sequence[_Leaf], envelopes: list[_Envelope], depth: int = 0) -> bytes:
     out = []
-    for resource, scopes in resources.items():
-        inner = [_element(SCOPES, envelopes[scope] + b"".join(items)) for scope, items in scopes.items()]
-        out.append(_element(RESOURCES, envelopes[resource] + b"".join(inner)))
+    for number, group in groupby(leaves, lambda leaf: leaf.path[depth] if depth < len(leaf.path) else -1):
+        if number < 0:
+            out += [leaf.element for leaf in group]
+        else:
+            envelope = envelopes[number]
+            out.append(_element(envelope.number, envelope.around + _assemble(list(group), envelopes, depth + 1)))
     return b"".join(out)
+
+
+def _open(
+    payload: bytes, parent: _Field, number: int, envelopes: list[_Envelope], path: tuple[int, ...]
+) -> tuple[list[_Field], tuple[int, ...]]:
+    """The elements ``number`` of a message, which becomes an envelope, and the path of what is inside it."""
+    children, around = _children(payload, parent, number)
+    envelopes.append(_Envelope(parent.number, around))
+    return children, (*path, len(envelopes) - 1)
 
 
 def _children(payload: bytes, parent: _Field, number: int) -> tuple[list[_Field], bytes]:
@@ -101,20 +131,6 @@ def _children(payload: bytes, parent: _Field, number: int) -> tuple[list[_Field]
         else:
             around.append(payload[field.begin : field.end])
     return children, b"".join(around)
-
-
-def _one(_: bytes) -> int:
-    return 1
-
-
-def _points(metric: bytes) -> int:
-    return sum(
-        1
-        for data in _fields(metric, 0, len(metric))
-        if data.number in METRIC_DATA
-        for point in _fields(metric, data.body, data.end)
-        if point.number == POINTS
-    )
 
 
 def _fields(payload: bytes, at: int, end: int) -> Iterator[_Field]:

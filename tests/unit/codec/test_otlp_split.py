@@ -10,6 +10,7 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsSer
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
+from pipeline.codec.otlp_encode import element
 from pipeline.codec.otlp_json import translate
 from pipeline.codec.otlp_json_encode import encode_json
 from pipeline.codec.otlp_split import split
@@ -63,24 +64,41 @@ def test_unknown_fields_stay_with_what_they_belong_to() -> None:
     assert second.count(UNKNOWN) == 2
 
 
-def test_a_metric_counts_its_points_and_is_not_cut() -> None:
+def test_metrics_are_cut_between_their_points() -> None:
     request = ExportMetricsServiceRequest()
     scope = request.resource_metrics.add().scope_metrics.add()
-    for kind, points in (("gauge", 2), ("sum", 3), ("histogram", 1), ("exponential_histogram", 1), ("summary", 4)):
-        data = getattr(scope.metrics.add(name=kind), kind)
-        for _ in range(points):
-            data.data_points.add(time_unix_nano=1)
+    kinds = [("gauge", 2), ("sum", 7), ("histogram", 0), ("exponential_histogram", 1), ("summary", 4)]
+    for kind, points in kinds:
+        metric = scope.metrics.add(name=kind, description="d")
+        data = getattr(metric, kind)
+        data.SetInParent()
+        if kind == "sum":
+            data.is_monotonic, data.aggregation_temporality = True, 1
+            data.MergeFromString(UNKNOWN)
+        for number in range(points):
+            data.data_points.add(time_unix_nano=number + 1)
     parts = split(request.SerializeToString(), 3, "metrics")
-    names = [
-        [
-            m.name
-            for r in ExportMetricsServiceRequest.FromString(part).resource_metrics
-            for m in r.scope_metrics[0].metrics
-        ]
-        for part, _ in parts
-    ]
-    assert names == [["gauge"], ["sum"], ["histogram", "exponential_histogram"], ["summary"]]
-    assert [items for _, items in parts] == [2, 3, 2, 4]
+    assert [items for _, items in parts] == [3, 3, 3, 3, 2]
+    merged: dict[str, Any] = {}
+    for part, items in parts:
+        (envelope,) = ExportMetricsServiceRequest.FromString(part).resource_metrics
+        found = envelope.scope_metrics[0].metrics
+        assert sum(len(getattr(m, m.name).data_points) for m in found) == items
+        for metric in found:
+            if metric.name not in merged:
+                merged[metric.name] = metric
+            else:
+                getattr(merged[metric.name], metric.name).data_points.extend(getattr(metric, metric.name).data_points)
+    assert list(merged.values()) == list(scope.metrics)
+
+
+def test_a_metric_whose_data_came_in_several_parts_is_not_cut() -> None:
+    point = b"\x0a\x02\x18\x01"  # an unknown field in place of a time
+    data = element(b"\x2a", point * 2) + element(b"\x2a", point)
+    payload = element(b"\x0a", element(b"\x12", element(b"\x12", data) + element(b"\x12", data)))
+    parts = split(payload, 1, "metrics")
+    assert [items for _, items in parts] == [3, 3]
+    assert b"".join(part for part, _ in parts).count(point) == 6
 
 
 def test_log_records_are_cut_alike() -> None:

@@ -9,9 +9,9 @@ import cython
 import numpy as np
 
 if cython.compiled:
-    from cython.cimports.pipeline.memory import ints_at, words_at
+    from cython.cimports.pipeline.memory import bytes_at, ints_at, same_bytes, words_at
 else:
-    from pipeline.memory import ints_at, words_at
+    from pipeline.memory import bytes_at, ints_at, same_bytes, words_at
 
 _no_rows = np.zeros(1, np.int32)
 
@@ -102,3 +102,51 @@ def differences(
         if taken > longest:
             longest = taken
     return least, greatest, longest
+
+
+@cython.ccall
+def equal_cells(
+    payload: bytes,
+    words: object,
+    first: cython.Py_ssize_t,
+    width: cython.Py_ssize_t,
+    rows: object,
+    n: cython.Py_ssize_t,
+    typed: cython.bint,
+    wanted: bytes,
+    out: object,
+) -> cython.void:
+    """Which cells are a given text: ``out[i] = 1`` where the cell of row i has exactly the bytes of ``wanted``, else 0.
+
+    Args:
+        payload: What ranges point into.
+        words: The records' words; the cell of row r begins at ``first + r * width``.
+        rows: int32[n], the rows; None: rows 0 to n - 1.
+        n: Above 0.
+        typed: Cells are attributes (type, then value) rather than texts.
+        out: uint8[n].
+    """
+    base: cython.p_ulonglong = words_at(words)
+    to: cython.p_uchar = bytes_at(out)
+    chosen: cython.bint = rows is not None
+    row: cython.p_int = ints_at(rows if chosen else _no_rows)
+    low32: cython.ulonglong = 0xFFFFFFFF
+    length: cython.ulonglong = len(wanted)
+    value: cython.ulonglong
+    at: cython.Py_ssize_t
+    i: cython.Py_ssize_t
+    if cython.compiled:
+        b: cython.p_uchar = cython.cast(cython.p_uchar, cython.cast(cython.p_char, payload))
+        w: cython.p_uchar = cython.cast(cython.p_uchar, cython.cast(cython.p_char, wanted))
+    else:
+        b, w = payload, wanted
+    for i in range(n):
+        at = first + (row[i] if chosen else i) * width
+        to[i] = 0
+        if typed:
+            if base[at] != 1:
+                continue
+            at += 1
+        value = base[at]
+        if value & low32 == length and same_bytes(b, value >> 32, w, 0, length):
+            to[i] = 1

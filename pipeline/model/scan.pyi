@@ -14,3 +14,14 @@ def differences(
     n: int,
     out: NDArray[np.uint64],
 ) -> tuple[int, int, int]: ...
+def equal_cells(
+    payload: bytes,
+    words: NDArray[np.uint64],
+    first: int,
+    width: int,
+    rows: NDArray[np.int32] | None,
+    n: int,
+    typed: bool,
+    wanted: bytes,
+    out: NDArray[np.uint8],
+) -> None: ...

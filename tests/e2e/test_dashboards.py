@@ -16,13 +16,13 @@ import pytest
 from pipeline.promql.own import exposed
 from processors.anomaly import names as anomaly
 from processors.slo import names as slo
-from tests.e2e.prometheus import Prometheus, needs_prometheus
+from tests.e2e.prometheus import VERSIONS, Prometheus
 from tests.integration.weir_process import free_ports, running
 from tests.unit.dashboards.reading import EDITIONS, SLUGS, VARIABLES, Expression, expressions, load, substitute
 from tests.unit.rules.test_rules import BUNDLED, rules
 from tests.waiting import eventually
 
-pytestmark = [pytest.mark.e2e, needs_prometheus, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
 CONFIG = """
 receivers:
@@ -100,8 +100,8 @@ VALUES = {
 }
 
 
-@pytest.fixture(scope="module")
-def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
+@pytest.fixture(scope="module", params=VERSIONS)
+def prometheus(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
     folder = tmp_path_factory.mktemp("dashboards")
     ports = dict(zip(("GRPC", "HTTP", *PAGES), map(str, free_ports(2 + len(PAGES))), strict=True))
     load_command = [sys.executable, "-m", "pipeline.demo.load", "--truth", str(folder / "truth.json")]
@@ -110,7 +110,9 @@ def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]
         child = subprocess.Popen(load_command, stdin=subprocess.PIPE)
         try:
             targets = {page.lower(): f"127.0.0.1:{ports[page]}" for page in PAGES}
-            with Prometheus(folder / "prometheus", targets, "native-histograms", rules=quick_rules(folder)) as server:
+            with Prometheus(
+                folder / "prometheus", targets, "native-histograms", program=request.param, rules=quick_rules(folder)
+            ) as server:
                 yield server
         finally:
             child.kill()

@@ -17,14 +17,16 @@ from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExport
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter as HttpExporter
 
 from pipeline.service.clock import SystemClock
-from tests.e2e.prometheus import Labels, Prometheus, needs_prometheus
+from tests.e2e.metrics_server import Labels
+from tests.e2e.prometheus import VERSIONS, Prometheus
 from tests.e2e.sdk_shop import Shop
 from tests.e2e.truth import TEMPO_BOUNDS_NS, TEMPO_NAMES, Family, Truth, nanoseconds
 from tests.integration.weir_process import free_ports, running
 from tests.oracles.red import BOUNDS_NS
+from tests.programs import Program
 from tests.waiting import eventually
 
-pytestmark = [pytest.mark.e2e, needs_prometheus, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
 
 # Two sets of pipelines: classic buckets on three pages, read in three formats, and native histograms on a fourth.
 CONFIG = """
@@ -106,8 +108,8 @@ def bare(labels: Labels) -> Labels:
     return frozenset(left.items())
 
 
-@pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+@pytest.fixture(scope="module", params=VERSIONS)
+def stack(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     folder = tmp_path_factory.mktemp("real")
     (folder / "weir.yaml").write_text(CONFIG)
     names = ("GRPC", "HTTP", *(page.upper() for page in PAGES))
@@ -117,15 +119,17 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     http = HttpExporter(f"http://127.0.0.1:{ports['HTTP']}/v1/traces")
     with (
         running("run", "--config", str(folder / "weir.yaml"), env=ports),
-        prometheus(folder, address, ("text", "openmetrics")) as plain,
-        prometheus(folder, address, ("protobuf", "native"), "native-histograms") as featured,
+        prometheus(request.param, folder, address, ("text", "openmetrics")) as plain,
+        prometheus(request.param, folder, address, ("protobuf", "native"), "native-histograms") as featured,
     ):
         by_page = {"text": plain, "openmetrics": plain, "protobuf": featured, "native": featured}
         yield Stack(feed(Shop([grpc, http]), by_page), by_page)
 
 
-def prometheus(folder: Path, address: dict[str, str], pages: tuple[str, ...], *features: str) -> Prometheus:
-    return Prometheus(folder / "-".join(pages), {page: address[page] for page in pages}, *features)
+def prometheus(
+    program: Program, folder: Path, address: dict[str, str], pages: tuple[str, ...], *features: str
+) -> Prometheus:
+    return Prometheus(folder / "-".join(pages), {page: address[page] for page in pages}, *features, program=program)
 
 
 def feed(shop: Shop, by_page: dict[str, Prometheus]) -> Truth:

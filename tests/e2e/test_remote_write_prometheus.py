@@ -16,14 +16,15 @@ from pipeline.model.meter import Meter
 from pipeline.service.clock import SystemClock
 from pipeline.telemetry import ComponentTelemetry, OwnMetrics
 from pipeline.testing import export_request
-from tests.e2e.prometheus import Prometheus, needs_prometheus
+from tests.e2e.prometheus import VERSIONS, Prometheus
 from tests.integration.destinations import grpc_destination, ids
 from tests.integration.weir_process import WeirProcess, free_ports
+from tests.programs import PROMETHEUS3, Program
 from tests.unit.codec.metric_batches import batch, exponential, gauge, histogram, number, resource
 from tests.unit.codec.pages import render, samples
 from tests.waiting import eventually
 
-pytestmark = [pytest.mark.e2e, needs_prometheus]
+pytestmark = pytest.mark.e2e
 
 SECOND = 1_000_000_000
 
@@ -60,12 +61,13 @@ def truth(whole: MetricSnapshot) -> dict[frozenset[tuple[str, str]], float]:
     return {labels | {("__name__", name)}: value for name, labels, value in samples(render(whole))}
 
 
+@pytest.mark.parametrize("program", VERSIONS)
 @pytest.mark.parametrize("message", ["prometheus.WriteRequest", "io.prometheus.write.v2.Request"])
-def test_promql_answers_the_ground_truth_also_after_a_fallback(tmp_path: Path, message: str) -> None:
-    """Prometheus 2.42 knows no 2.0, so 2.0 is what the fallback is tried with."""
+def test_promql_answers_the_ground_truth_also_after_a_fallback(tmp_path: Path, program: Program, message: str) -> None:
+    """Prometheus 2.x knows no 2.0, so 2.0 is what the fallback is tried with."""
     whole = snapshot(SystemClock().unix_nano(), 50)
     with (
-        Prometheus(tmp_path / "p", {}, receives=True) as prometheus,
+        Prometheus(tmp_path / "p", {}, program=program, receives=True) as prometheus,
         exporter(prometheus.write_url, protobuf_message=message, send_metadata=True) as (running, own),
     ):
         running.export_snapshot(whole)
@@ -75,11 +77,12 @@ def test_promql_answers_the_ground_truth_also_after_a_fallback(tmp_path: Path, m
         assert prometheus.values('{__name__!=""}') == truth(whole)
 
 
-def test_samples_stay_in_order_and_ended_series_vanish(tmp_path: Path) -> None:
+@pytest.mark.parametrize("program", VERSIONS)
+def test_samples_stay_in_order_and_ended_series_vanish(tmp_path: Path, program: Program) -> None:
     """Without an out-of-order window, many flushes in a row, small requests, five shards."""
     now = SystemClock().unix_nano()
     with (
-        Prometheus(tmp_path / "p", {}, receives=True) as prometheus,
+        Prometheus(tmp_path / "p", {}, program=program, receives=True) as prometheus,
         exporter(prometheus.write_url, max_batch_size_bytes=5_000) as (running, own),
     ):
         for step in range(20):
@@ -96,10 +99,29 @@ def test_samples_stay_in_order_and_ended_series_vanish(tmp_path: Path) -> None:
         assert "out of order" not in prometheus.log.lower()
 
 
-def test_native_histograms(tmp_path: Path) -> None:
+@PROMETHEUS3.needed
+def test_version_two_brings_types(tmp_path: Path) -> None:
+    """Over 1.0 they would be a request of their own, which Prometheus shows to nobody."""
+    with (
+        Prometheus(tmp_path / "p", {}, "type-and-unit-labels", program=PROMETHEUS3, receives=True) as prometheus,
+        exporter(prometheus.write_url, protobuf_message="io.prometheus.write.v2.Request") as (running, _),
+    ):
+        running.export_snapshot(snapshot(SystemClock().unix_nano(), 3))
+        running.drain(30)
+        found = {(dict(labels)["__name__"], dict(labels)["__type__"]) for labels in prometheus.values('{job="cart"}')}
+    assert found == {
+        ("calls_total", "counter"),
+        ("depth", "gauge"),
+        ("target_info", "gauge"),
+        *((f"duration_{suffix}", "histogram") for suffix in ("bucket", "sum", "count")),
+    }
+
+
+@pytest.mark.parametrize("program", VERSIONS)
+def test_native_histograms(tmp_path: Path, program: Program) -> None:
     whole = batch(exponential("e", [({"a": "b"}, 3, 2.0, -1, [1.0, 0.0, 4.0], 7.5)]))
     with (
-        Prometheus(tmp_path / "p", {}, "native-histograms", receives=True) as prometheus,
+        Prometheus(tmp_path / "p", {}, "native-histograms", program=program, receives=True) as prometheus,
         exporter(prometheus.write_url) as (running, _),
     ):
         running.export_snapshot(replace(whole, time_unix_nano=SystemClock().unix_nano()))
@@ -108,10 +130,14 @@ def test_native_histograms(tmp_path: Path) -> None:
         assert (found["count"], found["sum"]) == ("7", "7.5")
 
 
-def test_a_whole_weir_drains_into_prometheus_and_an_otlp_destination(tmp_path: Path) -> None:
+@pytest.mark.parametrize("program", VERSIONS)
+def test_a_whole_weir_drains_into_prometheus_and_an_otlp_destination(tmp_path: Path, program: Program) -> None:
     """SIGTERM right after the last answer: the last flush and all spans arrive."""
     (port,) = free_ports(1)
-    with Prometheus(tmp_path / "p", {}, receives=True) as prometheus, grpc_destination() as (address, ledger):
+    with (
+        Prometheus(tmp_path / "p", {}, program=program, receives=True) as prometheus,
+        grpc_destination() as (address, ledger),
+    ):
         configuration = tmp_path / "weir.yaml"
         configuration.write_text(
             f"""

@@ -9,7 +9,7 @@ from typing import Any
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
-from tests.e2e.prometheus import Labels
+from tests.e2e.metrics_server import Labels
 from tests.oracles.red import BOUNDS_NS, Key, red, spans_of
 from tests.oracles.service_graph import OTELCOL_BOUNDS_NS, Durations, service_graph
 

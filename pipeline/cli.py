@@ -326,8 +326,7 @@ def _checked(uris: list[str], overrides: list[str]) -> Checked:
 
 def _run(config: list[str] | None, overrides: list[str] | None, drain_timeout: float) -> None:
     uris = config or []
-    checked = _checked(uris, overrides or [])
     with _reported():
         from pipeline.service.runner import run as run_service
 
-        raise SystemExit(run_service(checked, uris, drain_timeout))
+        raise SystemExit(run_service(lambda: _check(_document(uris, overrides or [])), uris, drain_timeout))

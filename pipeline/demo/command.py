@@ -30,7 +30,8 @@ from pipeline.native import uncompiled_modules
 from pipeline.service.clock import SystemClock
 from pipeline.service.engine import Engine
 from pipeline.service.registry import Registry
-from pipeline.service.runner import process_resource, require_fast_protobuf
+from pipeline.service.runner import require_fast_protobuf
+from pipeline.service.service import process_resource
 from pipeline.telemetry.logs import configure_logging
 
 REFRESH_S = 1.0

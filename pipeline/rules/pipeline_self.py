@@ -97,6 +97,15 @@ def alerts(links: Links, job: str) -> Iterator[Rule]:
         for_="10m",
     )
     yield Alert(
+        "PipelineReloadFailed",
+        f"{exposed('weir_config_last_reload_successful', GAUGE)} == 0",
+        TICKET,
+        f"Weir {INSTANCE} does not use its configuration",
+        "The configuration that was read last could not be used; the one before is in force, until a restart.",
+        page,
+        for_="5m",
+    )
+    yield Alert(
         "Watchdog",
         "vector(1)",
         NONE,

@@ -37,6 +37,8 @@ DESCRIPTIONS = {
     "weir_checkpoint_restores": "Checkpoints met at the start, by what became of them",
     "weir_checkpoint_writes": "Checkpoints written, by outcome",
     "weir_emitted_log_records": "Log records that a component made, by what became of them",
+    "weir_config_last_reload_successful": "1 if the configuration in force is the one last read, 0 if that was refused",
+    "weir_config_reloads": "Times the configuration was read again, by outcome",
     "weir_exporter_retries": "Attempts that will be repeated, by reason",
     "weir_exporter_splits": "Requests halved because they were too large",
     "weir_receiver_requests": "Requests by outcome",

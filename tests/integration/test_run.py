@@ -151,6 +151,73 @@ def test_a_second_signal_ends_at_once(setting: Setting) -> None:
         assert weir.wait() == 128 + signal.SIGTERM
 
 
+def counted(setting: Setting) -> dict[str, float]:
+    return samples(get(setting.url("METRICS", "/metrics"))[1])
+
+
+def own(setting: Setting, name: str) -> float:
+    return samples(get(setting.url("OWN", "/metrics"))[1])[name]
+
+
+def test_sighup_puts_a_new_configuration_in_force_and_counters_go_on(setting: Setting) -> None:
+    with running("run", "--config", setting.config, env=setting.env) as weir:
+        post(setting.url("HTTP", "/v1/traces"), payload(3))
+        before = counted(setting)
+        config = Path(setting.config)
+        config.write_text(CONFIG.replace("histogram: {unit: s}", "histogram: {unit: s}, namespace: shop"))
+        weir.signal(signal.SIGHUP)
+        weir.wait_for_line("the configuration has been read again")
+        # span_metrics has other names now, and so no state that fits; service_graph is what it was
+        post(setting.url("HTTP", "/v1/traces"), payload(2))
+        after = counted(setting)
+        assert after["traces_service_graph_request_total"] == before["traces_service_graph_request_total"] + 2 == 5
+        assert after["shop_calls_total"] == 4
+        assert "traces_span_metrics_calls_total" not in after
+        weir.signal(signal.SIGHUP)
+        weir.wait_for_line("the configuration has been read again")
+        assert counted(setting)["shop_calls_total"] == 4
+        assert own(setting, "weir_config_last_reload_successful") == 1
+        assert terminate(weir) == 0
+
+
+def test_a_configuration_that_cannot_be_used_changes_nothing_on_sighup(setting: Setting) -> None:
+    with running("run", "--config", setting.config, env=setting.env) as weir:
+        post(setting.url("HTTP", "/v1/traces"), payload(3))
+        Path(setting.config).write_text(CONFIG.replace("service_graph:\n", "service_graf:\n", 1))
+        weir.signal(signal.SIGHUP)
+        line = weir.wait_for_line("the configuration is not used; the one before stays in force")
+        assert "service_graf" in line
+        post(setting.url("HTTP", "/v1/traces"), payload(2))
+        assert counted(setting)["traces_span_metrics_calls_total"] == 10
+        assert own(setting, "weir_config_last_reload_successful") == 0
+        assert terminate(weir) == 0
+
+
+def test_a_configuration_that_does_not_start_gives_way_to_the_one_before(setting: Setting) -> None:
+    with running("run", "--config", setting.config, env=setting.env) as weir:
+        post(setting.url("HTTP", "/v1/traces"), payload(3))
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            port = str(taken.getsockname()[1])
+            Path(setting.config).write_text(CONFIG.replace("${env:METRICS}", port))
+            weir.signal(signal.SIGHUP)
+            assert port in weir.wait_for_line("the configuration does not start; the one before is in force again")
+        post(setting.url("HTTP", "/v1/traces"), payload(2))
+        assert counted(setting)["traces_span_metrics_calls_total"] == 10
+        assert terminate(weir) == 0
+
+
+def test_a_restart_with_a_directory_for_checkpoints_goes_on_where_it_was(setting: Setting, tmp_path: Path) -> None:
+    arguments = ("run", "--config", setting.config, "--set", f"service.checkpoint.directory={tmp_path / 'state'}")
+    for lives in (1, 2):
+        with running(*arguments, env=setting.env) as weir:
+            post(setting.url("HTTP", "/v1/traces"), payload(3))
+            page = counted(setting)
+            assert page["traces_span_metrics_calls_total"] == 6 * lives
+            assert page["traces_span_metrics_duration_seconds_count"] == 6 * lives
+            assert page["traces_service_graph_request_total"] == 3 * lives
+            assert terminate(weir) == 0
+
+
 def test_a_busy_port_is_named_and_the_exit_status_is_one(setting: Setting) -> None:
     with socket.create_server(("127.0.0.1", int(setting.env["METRICS"]))):
         weir = WeirProcess("run", "--config", setting.config, env=setting.env)

@@ -12,6 +12,7 @@ CONNECTOR = 'otelcol_connector_%s{instance="weir:8888",connector="span_metrics"}
 FAILURES = 'otelcol_connector_consumed_items_total{instance="weir:8888",connector="span_metrics",outcome="%s"}'
 EXPORTER = 'otelcol_exporter_%s{instance="weir:8888",exporter="otlp"}'
 UP = 'up{job="weir",instance="weir:8888"}'
+RELOAD = 'weir_config_last_reload_successful{instance="weir:8888"}'
 ANOMALY = 'weir_anomaly_active{service_name="checkout",span_name="POST /orders",signal="duration"}'
 
 
@@ -112,6 +113,8 @@ CASES = (
         "10m",
         0,
     ),
+    Case("refused", "PipelineReloadFailed", {RELOAD: "1x5 0x20"}, "15m", 1),
+    Case("refused, then taken", "PipelineReloadFailed", {RELOAD: "0x5 1x20"}, "15m", 0),
     Case("overflow", "PipelineSeriesLimitHit", {CONNECTOR % "overflowed_items_total": "0+5x30"}, "20m", 1),
     Case("overflow in the past", "PipelineSeriesLimitHit", {CONNECTOR % "overflowed_items_total": "5x30"}, "20m", 0),
     Case(

@@ -1,7 +1,7 @@
 """What a running process says about itself."""
 
 from pipeline import __version__
-from pipeline.service.runner import process_resource
+from pipeline.service.service import process_resource
 from tests.unit.service.parts import checked
 
 TEXT = """

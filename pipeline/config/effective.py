@@ -35,6 +35,8 @@ def effective(checked: Checked, *, reveal: bool = False) -> dict[str, Any]:
         if issubclass(component.cls, Processor):
             shown[kind][component_id].setdefault("error_mode", component.error_mode)
     shown.setdefault("service", {})["telemetry"] = _shown(checked.telemetry, reveal=reveal)
+    if checked.checkpoint is not None:
+        shown["service"]["checkpoint"] = _shown(checked.checkpoint, reveal=reveal)
     return shown
 
 

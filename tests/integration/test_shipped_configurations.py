@@ -27,5 +27,5 @@ def test_it_starts_and_stops_cleanly(paths: list[Path], tmp_path: Path) -> None:
         copy = tmp_path / path.name
         copy.write_text(text)
         arguments += ["--config", str(copy)]
-    with running(*arguments, env={"WEIR_HOST": "127.0.0.1"}) as weir:
+    with running(*arguments, env={"WEIR_HOST": "127.0.0.1", "STATE_DIRECTORY": str(tmp_path)}) as weir:
         assert terminate(weir) == 0

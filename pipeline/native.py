@@ -24,6 +24,7 @@ MODULES = (
     "pipeline.model.exemplar_sampling",
     "pipeline.model.key_table",
     "pipeline.model.scan",
+    "processors.anomaly.robust_kernel",
     "processors.anomaly.span_join",
     "processors.service_graph.edge_rows",
     "processors.service_graph.edge_store",

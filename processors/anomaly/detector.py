@@ -62,6 +62,9 @@ class Detector(Protocol):
     def clear(self, rows: Array) -> None:
         """Forget what these rows (int) have learnt."""
 
+    def relax(self, rows: Array) -> None:
+        """Learn these rows (int) faster for a while, and be less sure of them: a deployment may have changed them."""
+
     def score(self, matrix: Matrix) -> Floats:
         """float64[n], surprise, signed: negative where the value is below what was expected. 0 where the model knows
         too little, the value is missing, or nothing is unusual; never NaN."""
@@ -126,6 +129,9 @@ class RowArrays:
         """As in ``Detector``."""
         for name, value in self.defaults.items():
             self.arrays[name][rows] = value
+
+    def relax(self, rows: Array) -> None:
+        """As in ``Detector``; models that learn fast anyway do nothing."""
 
     def state(self) -> dict[str, Array]:
         """As in ``Detector``."""

@@ -92,7 +92,7 @@ def robust(values: list[float], count: float = 20.0, detector: RobustDetector | 
     detector.resize(1)
     found = []
     for tick, value in enumerate(values):
-        n = 0.0 if math.isnan(value) else count
+        n = 0.0 if math.isnan(value) else float(count)
         matrix = Matrix(np.array([value]), np.array([0.04]), np.array([n]), np.array([0.5]), 10.0 * tick)
         found.append(float(detector.score(matrix)[0]))
         detector.learn(matrix, np.array([abs(found[-1]) > 2]))

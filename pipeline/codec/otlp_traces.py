@@ -18,10 +18,12 @@ from pipeline.codec.projection import (
     fixed64,
     identifier,
     message,
+    rows,
     string,
+    varint32,
 )
 from pipeline.codec.signal_projection import SignalProjection, envelope
-from pipeline.model.records import Defect
+from pipeline.model.records import Defect, Level
 from pipeline.model.spans import SpanBatch
 
 __all__ = ["DEFAULT_LIMITS", "MESSAGES", "Limits", "TracesProjection"]
@@ -38,12 +40,21 @@ MESSAGES: Messages = {
         7: fixed64("start_time_unix_nano"),
         8: fixed64("end_time_unix_nano"),
         9: attributes("span."),
-        11: COUNTED,
+        10: varint32("dropped_attributes_count"),
+        11: rows(Level.EVENT, "Event", optional=True),
+        12: varint32("dropped_events_count"),
         13: COUNTED,
+        14: varint32("dropped_links_count"),
         15: message("Status"),
         16: fixed32("flags"),
     },
     "Status": {2: string("status_message"), 3: enum("status_code")},
+    "Event": {
+        1: fixed64("event.time_unix_nano"),
+        2: string("event.name"),
+        3: attributes("event.attributes."),
+        4: varint32("event.dropped_attributes_count"),
+    },
 }
 
 

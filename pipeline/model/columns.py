@@ -76,8 +76,15 @@ SPAN_COLUMNS: dict[str, ColumnInfo] = {
     "end_time_unix_nano": ColumnInfo("uint64[n], ns", "Span.end_time_unix_nano"),
     "duration_nano": ColumnInfo("int64[n], ns", "end minus start; 0 where end precedes start"),
     "span_bytes": ColumnInfo("uint64[n], By", "size of the encoded Span message"),
+    "dropped_attributes_count": ColumnInfo("uint64[n]", "Span.dropped_attributes_count"),
+    "dropped_events_count": ColumnInfo("uint64[n]", "Span.dropped_events_count"),
+    "dropped_links_count": ColumnInfo("uint64[n]", "Span.dropped_links_count"),
     "events": ColumnInfo("list of Span.Event lists", "decoded on demand with the official classes: slow"),
     "links": ColumnInfo("list of Span.Link lists", "decoded on demand with the official classes: slow"),
+    "event.span": ColumnInfo("int64[k]", "index in the batch of the span of each of its k events; not descending"),
+    "event.name": ColumnInfo("Column of str, k cells", "Span.Event.name"),
+    "event.time_unix_nano": ColumnInfo("uint64[k], ns", "Span.Event.time_unix_nano"),
+    "event.dropped_attributes_count": ColumnInfo("uint64[k]", "Span.Event.dropped_attributes_count"),
 }
 """Columns of spans besides those of ``ENVELOPE_COLUMNS`` and attributes."""
 
@@ -145,6 +152,7 @@ DERIVED: dict[str, tuple[str, ...]] = {
     "point_bytes": (),
     "events": (),
     "links": (),
+    "event.span": ("event.time_unix_nano",),
     "as_int": ("value",),
     "is_int": ("value",),
     "quantile_values": ("quantile.quantile", "quantile.value"),
@@ -166,12 +174,20 @@ class SignalColumns(NamedTuple):
 
 
 SIGNAL_COLUMNS = {
-    "traces": SignalColumns(SPAN_COLUMNS, ("resource.", "scope.attributes.", "span.")),
+    "traces": SignalColumns(SPAN_COLUMNS, ("resource.", "scope.attributes.", "span.", "event.attributes.")),
     "metrics": SignalColumns(POINT_COLUMNS, ("resource.", "scope.attributes.", "metric.metadata.", "point.")),
     "logs": SignalColumns(LOG_COLUMNS, ("resource.", "scope.attributes.", "log.")),
 }
 
-ATTRIBUTE_PREFIXES = ("resource.", "scope.attributes.", "metric.metadata.", "span.", "log.", "point.")
+ATTRIBUTE_PREFIXES = (
+    "resource.",
+    "scope.attributes.",
+    "metric.metadata.",
+    "event.attributes.",
+    "span.",
+    "log.",
+    "point.",
+)
 
 
 def is_column(name: str, signal: str = "") -> bool:

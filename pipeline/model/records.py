@@ -41,6 +41,8 @@ class Level(IntEnum):
     """Spans, log records, metrics."""
     POINT = 3
     """Data points, of all kinds of metrics."""
+    EVENT = 3
+    """Span events. Traces have no points: the table below the items is theirs."""
     EXEMPLAR = 4
     """Below points."""
     QUANTILE = 5

@@ -1,0 +1,103 @@
+"""The rows that a condition looks at, table by table.
+
+Telemetry is a tree: resources, scopes, items, and below them events or points. What a condition says about a resource
+is worked out once per resource and then spread to the rows below it.
+
+    traces    resource ─ scope ─ span ─ event
+    metrics   resource ─ scope ─ metric ─ point
+    logs      resource ─ scope ─ log record
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.model import dictionary
+from pipeline.model.batch import Batch
+from pipeline.model.column import Int32s
+from pipeline.model.records import PARENT, Field, Kind, Level, Records, Words
+
+Index = npt.NDArray[Any]
+
+
+class Tables:
+    """A batch as tables. Of the items only those in the batch are looked at, and what lies below those; tables above
+    are small and looked at as a whole.
+
+    Args:
+        now_unix_nano: What ``Now()`` is.
+    """
+
+    __slots__ = ("_index", "batch", "now_unix_nano", "records")
+
+    def __init__(self, batch: Batch, now_unix_nano: int) -> None:
+        self.batch = batch
+        self.records: Records = batch.records
+        self.now_unix_nano = now_unix_nano
+        self._index: dict[tuple[Level, Level], Index] = {}
+
+    def rows(self, level: Level) -> Int32s | None:
+        """Rows of a table that are looked at; None: all."""
+        if level == self.batch.item_level:
+            return self.batch.rows
+        return self.batch.rows_at(level) if level > self.batch.item_level else None
+
+    def size(self, level: Level) -> int:
+        """How many rows that are."""
+        rows = self.rows(level)
+        return self.records.count[level] if rows is None else len(rows)
+
+    def field(self, column: str) -> Field:
+        """Where a column stands. It has been declared, else the condition would not be here."""
+        field = self.batch.projection.field(column)
+        if field is None:
+            raise KeyError(f"column {column!r} is not in this batch: declare what Condition.reads says")
+        return field
+
+    def words(self, level: Level, word: int) -> Words:
+        """uint64[size], a view where all rows are looked at."""
+        column = self.records.column(level, word)
+        rows = self.rows(level)
+        return column if rows is None else column[rows]
+
+    def codes(self, field: Field) -> tuple[Int32s, Index]:
+        """A code per row, -1 where the cell is absent, and where in the words the first cell of each code stands."""
+        records = self.records
+        level = field.level
+        rows = self.rows(level)
+        if rows is None:
+            rows = np.arange(records.count[level], dtype=np.int32)
+        n = len(rows)
+        width = records.width[level]
+        first = records.first[level] + field.word
+        if n == 0:
+            return np.empty(0, np.int32), np.empty(0, np.int64)
+        codes, examples = np.empty((2, n), np.int32)
+        slots = np.zeros(1 << (2 * n - 1).bit_length(), np.int32)
+        typed = field.kind == Kind.ATTRIBUTE
+        distinct = dictionary.encode(records.payload, records.words, first, width, rows, typed, slots, codes, examples)
+        return codes, first + examples[:distinct].astype(np.int64) * width
+
+    def index(self, above: Level, below: Level) -> Index:
+        """For each row of the lower table, the place of its ancestor among the rows of the upper one."""
+        known = self._index.get((above, below))
+        if known is None:
+            known = self._index[above, below] = self._climb(above, below)
+        return known
+
+    def _climb(self, above: Level, below: Level) -> Index:
+        batch = self.batch
+        if below == batch.item_level:
+            return batch.rows_at(above)
+        if below > batch.item_level:
+            parents: Index = batch["event.span"]
+            return parents if above == batch.item_level else self.index(above, batch.item_level)[parents]
+        index = self.records.column(below, PARENT).astype(np.int64)
+        level = Level(below - 1)
+        while level > above:
+            index = self.records.column(level, PARENT).astype(np.int64)[index]
+            level = Level(level - 1)
+        return index

@@ -32,6 +32,7 @@ from pipeline.errors import (
     WeirError,
 )
 from pipeline.model.emitted_logs import LogEmitter, LogRecord
+from pipeline.model.exemplars import SpanIds
 from pipeline.model.logs import LogBatch
 from pipeline.model.meter import Counter, ExponentialHistogram, Gauge, Histogram, Meter, UpDownCounter
 from pipeline.model.metrics import MetricBatch
@@ -72,6 +73,7 @@ __all__ = [
     "RetryableError",
     "Settings",
     "SpanBatch",
+    "SpanIds",
     "UpDownCounter",
     "WeirError",
     "label",

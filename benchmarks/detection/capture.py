@@ -19,6 +19,7 @@ from processors.anomaly.evidence import Evidence
 from processors.anomaly.incidents import Change, Incidents
 from processors.anomaly.processor import FROZEN_FROM
 from processors.anomaly.series_bank import SeriesBank
+from processors.anomaly.span_store import Joined
 
 
 @dataclass
@@ -38,9 +39,9 @@ def capture(stream: SpanStream, config: dict[str, Any]) -> Captured:
     def watch(processor: Any) -> None:
         judge, no_data = processor.judge, processor.no_data
 
-        def judged(matrix: Matrix, second: float) -> None:
+        def judged(matrix: Matrix, second: float, joined: Joined) -> None:
             captured.ticks.append((second, matrix))
-            judge(matrix, second)
+            judge(matrix, second, joined)
 
         def nothing(second: float) -> None:
             captured.ticks.append((second, None))

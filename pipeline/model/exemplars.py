@@ -4,7 +4,8 @@ exist.
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +22,22 @@ INTERVAL_NS = 15 * 1_000_000_000
 """A newer interval's exemplar replaces the older one. As long as Prometheus' usual scrape interval: every scrape may
 see new ones.
 """
+
+
+class SpanIds(NamedTuple):
+    """Spans of which nothing but the ids is known any more, in place of a batch.
+
+    Attributes:
+        words: uint64[n, 3], the bytes of trace id and span id.
+    """
+
+    words: npt.NDArray[np.uint64]
+
+    @classmethod
+    def of(cls, ids: Sequence[tuple[str, str]]) -> SpanIds:
+        """From trace and span ids in hexadecimal; raises ValueError where one is of another length."""
+        packed = b"".join(bytes.fromhex(trace_id + span_id) for trace_id, span_id in ids)
+        return cls(np.frombuffer(packed, np.uint64).reshape(-1, 3))
 
 
 class ExemplarPool:
@@ -68,7 +85,7 @@ class ExemplarPool:
 
     def offer(
         self,
-        spans: Batch,
+        spans: Batch | SpanIds,
         rows: Int32s,
         buckets: Int32s,
         values: npt.NDArray[np.float64],
@@ -80,12 +97,9 @@ class ExemplarPool:
         Raises:
             KeyError: ``trace_id`` or ``span_id`` is not in the batch.
         """
-        words = [spans.projection.field(column) for column in ("trace_id", "span_id")]
-        if words[0] is None or words[1] is None:
-            raise KeyError("exemplars take columns 'trace_id' and 'span_id': declare them in `reads`")
+        words, first, width, trace_word, span_word, items = _places(spans)
         if self._free_count < len(rows):
             self._make_room(len(rows))
-        records = spans.records
         self._free_count = offer(
             self.index,
             self.per_row,
@@ -100,12 +114,12 @@ class ExemplarPool:
             rows,
             buckets,
             values,
-            records.words,
-            records.first[Level.ITEM],
-            records.width[Level.ITEM],
-            words[0].word,
-            words[1].word,
-            spans.rows,
+            words,
+            first,
+            width,
+            trace_word,
+            span_word,
+            items,
             unix_nano,
             monotonic_nano // INTERVAL_NS,
         )
@@ -192,3 +206,15 @@ class ExemplarPool:
         self._free = enlarged(self._free, size)
         self._free[self._free_count : self._free_count + size - old] = np.arange(size - 1, old - 1, -1)
         self._free_count += size - old
+
+
+def _places(spans: Batch | SpanIds) -> tuple[npt.NDArray[np.uint64], int, int, int, int, Int32s | None]:
+    """Words with ids, first word, words of a row, where the ids begin in a row, and the rows; None: all."""
+    if isinstance(spans, SpanIds):
+        return spans.words.reshape(-1), 0, 3, 0, 2, None
+    trace_id, span_id = (spans.projection.field(column) for column in ("trace_id", "span_id"))
+    if trace_id is None or span_id is None:
+        raise KeyError("exemplars take columns 'trace_id' and 'span_id': declare them in `reads`")
+    records = spans.records
+    place = records.first[Level.ITEM], records.width[Level.ITEM], trace_id.word, span_id.word
+    return records.words, *place, spans.rows

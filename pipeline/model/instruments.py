@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from pipeline.model import accumulate
 from pipeline.model.batch import Batch
-from pipeline.model.exemplars import INTERVAL_NS, ExemplarPool
+from pipeline.model.exemplars import INTERVAL_NS, ExemplarPool, SpanIds
 from pipeline.model.key_store import enlarged
 from pipeline.model.labels import Groups
 from pipeline.model.series import Rows, SeriesTable, Target
@@ -203,15 +203,16 @@ class Instrument:
             return None
         return self._pool.collect(rows, self.kind == MetricKind.HISTOGRAM, since_unix_nano)
 
-    def _offer(self, target: Target, given: Batch | None, rows: Rows, buckets: Rows, values: Floats) -> None:
+    def _offer(self, target: Target, given: Batch | SpanIds | None, rows: Rows, buckets: Rows, values: Floats) -> None:
         """Consider the measurements as exemplars, where the spans they were made of are known."""
         spans = given
         if spans is None:
             spans = target.spans if isinstance(target, Groups) else target if isinstance(target, Batch) else None
         if self._pool is None or spans is None:
             return
-        if len(spans) != len(rows):
-            raise ValueError(f"{self.name}: {len(rows)} measurements of {len(spans)} spans")
+        known = len(spans.words) if isinstance(spans, SpanIds) else len(spans)
+        if known != len(rows):
+            raise ValueError(f"{self.name}: {len(rows)} measurements of {known} spans")
         clock = self.table.clock
         self._pool.offer(spans, rows, buckets, values, clock.unix_nano(), clock.monotonic_nano())
 
@@ -235,7 +236,7 @@ class Counter(Instrument):
     def __init__(self, name: str, unit: str, description: str, table: SeriesTable, exemplars: bool = False) -> None:
         super().__init__(name, unit, description, table, {"values": ColumnSpec(np.float64)}, int(exemplars))
 
-    def add(self, target: Target, amounts: Amounts = 1.0, exemplars_from: Batch | None = None) -> None:
+    def add(self, target: Target, amounts: Amounts = 1.0, exemplars_from: Batch | SpanIds | None = None) -> None:
         """Add ``amounts`` (one, or one per row of ``target``) to rows (``SeriesTable.resolve``).
 
         Amounts that are not finite, and negative ones of a Counter, are counted in ``refused``. Exemplars are taken
@@ -316,7 +317,7 @@ class Histogram(Instrument):
         target: Target,
         values: Amounts,
         weights: Amounts | None = None,
-        exemplars_from: Batch | None = None,
+        exemplars_from: Batch | SpanIds | None = None,
     ) -> None:
         """Observe ``values`` (one per row of ``target``, see ``SeriesTable.resolve``), each ``weights`` times.
 

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from processors.anomaly.book import Book
 from processors.anomaly.detector import Detector
 from processors.anomaly.differences import Differences
 from processors.anomaly.evidence import Evidence
@@ -21,7 +22,7 @@ from processors.anomaly.span_join import WORDS
 from processors.anomaly.span_store import LOW, OPERATION, SpanStore, UInt64s
 from processors.anomaly.tick_inputs import OPERATION_LABELS, TickInputs
 
-VERSION = 1
+VERSION = 2
 FAULTS = (OSError, KeyError, IndexError, TypeError, AttributeError, ValueError, EOFError, zipfile.BadZipFile)
 
 
@@ -34,11 +35,12 @@ class Parts(NamedTuple):
     evidence: Evidence
     incidents: Incidents
     differences: Differences
+    book: Book
 
 
-def save(parts: Parts, since: dict[str, float]) -> bytes:
-    """The state of everything."""
-    store, inputs, detector, evidence, incidents, differences = parts
+def save(parts: Parts, since: dict[str, float], second: float) -> bytes:
+    """The state of everything at a Unix time."""
+    store, inputs, detector, evidence, incidents, differences, book = parts
     names, rows, seen = inputs.bank.state()
     operations = inputs.operations.keys.rows()
     header = {
@@ -54,6 +56,7 @@ def save(parts: Parts, since: dict[str, float]) -> bytes:
         "incidents": incidents.state(),
         "since": since,
         "differences": differences.state(inputs),
+        "book": book.state(second),
     }
     number = np.zeros(inputs.operations.capacity, np.uint64)
     number[operations] = np.arange(len(operations), dtype=np.uint64)
@@ -77,7 +80,7 @@ def load(state: bytes, parts: Parts) -> dict[str, float]:
     Raises:
         ValueError: The bytes are no such snapshot. Nothing but rows of series and operations has changed.
     """
-    store, inputs, detector, evidence, incidents, differences = parts
+    store, inputs, detector, evidence, incidents, differences, book = parts
     try:
         with np.load(io.BytesIO(state), allow_pickle=False) as arrays:
             given = {name: arrays[name] for name in arrays.files}
@@ -86,6 +89,7 @@ def load(state: bytes, parts: Parts) -> dict[str, float]:
         since = {str(name): float(second) for name, second in header["since"].items()}
         kept = Incidents(incidents.threshold)
         kept.load(header["incidents"])
+        Book(kept.open).load(header["book"])
         open_tick, thinning = int(header["open_tick"]), int(header["thinning"])
         edges = {(str(caller), str(callee)): int(tick) for caller, callee, tick in header["edges"]}
         roots_seen = float(header["roots_seen"])
@@ -107,6 +111,7 @@ def load(state: bytes, parts: Parts) -> dict[str, float]:
     evidence.resize(inputs.bank.capacity)
     evidence.total[series] = given["evidence"]
     incidents.load(kept.state())
+    book.load(header["book"])
     differences.load(header["differences"], inputs, rows)
     inputs.edges, inputs.roots_seen, inputs.silence = edges, roots_seen, silence
     for counts, saved in zip(_counts(inputs), given["calls"], strict=True):

@@ -188,13 +188,6 @@ class Differences:
             if cell in self._pending or len(self._pending) < MAX_PENDING:
                 self._pending.setdefault(cell, [0.0, 0.0])[is_bad] += number
 
-    def sentences(self, differences: list[Difference]) -> list[str]:
-        """``93 % of bad spans have card.type=amex, 21 % of the others before``."""
-        return [
-            f"{100 * share:.0f} % of bad spans have {attribute}={value}, {100 * before:.0f} % of the others before"
-            for attribute, value, share, before in differences
-        ]
-
     def _take(self, service: str, spans: list[float]) -> None:
         if service in self.totals or len(self.totals) * max(len(self.columns), 1) < MAX_TABLES:
             total = self.totals.setdefault(service, [0.0, 0.0])

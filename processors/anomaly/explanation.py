@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
 from processors.anomaly.detector import Floats, Matrix
+from processors.anomaly.differences import Difference
 from processors.anomaly.evidence import Evidence
 from processors.anomaly.series_bank import DURATION, ERRORS, GAP, RATE, Series, SeriesBank
 from processors.anomaly.tick_inputs import ERROR_SCALE
@@ -14,18 +16,20 @@ from processors.anomaly.tick_inputs import ERROR_SCALE
 SENTENCES = 3
 
 
-def evidence_of(
-    service: str, bank: SeriesBank, evidence: Evidence, matrix: Matrix, band: tuple[Floats, Floats]
-) -> list[str]:
-    """The strongest series of a service, each as a sentence."""
+def strongest_rows(service: str, bank: SeriesBank, evidence: Evidence) -> list[int]:
+    """The series that speak most against a service, strongest first."""
     number = bank.service_numbers.get(service)
     if number is None:
         return []
-    rows = np.flatnonzero(((bank.owner == number) | (bank.other == number)) & (evidence.total > 0))
-    rows = rows[[bank.series[row] is not None for row in rows.tolist()]] if len(rows) else rows
-    order = sorted(rows.tolist(), key=lambda row: (-evidence.total[row], bank.names(row)))[:SENTENCES]
+    rows = np.flatnonzero(((bank.owner == number) | (bank.other == number)) & (evidence.total > 0)).tolist()
+    live = [row for row in rows if bank.series[row] is not None]
+    return sorted(live, key=lambda row: (-evidence.total[row], bank.names(row)))[:SENTENCES]
+
+
+def sentences_of(rows: Sequence[int], bank: SeriesBank, matrix: Matrix, band: tuple[Floats, Floats]) -> list[str]:
+    """Series as sentences."""
     middle = (band[0] + band[1]) / 2
-    return [sentence(bank.names(row), float(matrix.mean[row]), float(middle[row])) for row in order]
+    return [sentence(bank.names(row), float(matrix.mean[row]), float(middle[row])) for row in rows]
 
 
 def sentence(series: Series, observed: float, expected: float) -> str:
@@ -40,7 +44,26 @@ def sentence(series: Series, observed: float, expected: float) -> str:
             return f"{series.service} calls per trace {_times(observed, expected)} on {series.operation}"
         case signal if signal == ERRORS:
             return f"{series.service} {100 * observed / ERROR_SCALE:.0f} % of calls failed"
-    return f"{series.service} {series.operation} {observed:.6g}, expected {expected:.6g}"
+    return f"{series.service} {series.operation} {observed:.6g}, expected {expected:.6g}".strip()
+
+
+def differing(differences: Sequence[Difference], failed: bool) -> list[str]:
+    """``93 % of slow spans have card.type=amex against 21 % before``.
+
+    Args:
+        failed: Failures, not times, are what is wrong most.
+    """
+    bad = "failed" if failed else "slow"
+    return [
+        f"{100 * share:.0f} % of {bad} spans have {attribute}={value} against {100 * before:.0f} % before"
+        for attribute, value, share, before in differences
+    ]
+
+
+def headline(root: str, evidence: Sequence[str]) -> str:
+    """The incident in one sentence, for people who are in a hurry."""
+    because = f": {'; '.join(evidence)}" if evidence else ""
+    return f"{root} is the likeliest cause{because}."
 
 
 def _times(observed: float, expected: float) -> str:

@@ -35,7 +35,7 @@ class Incident:
     Attributes:
         id: Time of opening and root service; the same after a restart.
         opened, updated: Unix seconds: end of the tick in which it opened, and of the last one with an alarm.
-        ranking: Services, likeliest cause first.
+        ranking, scores: Services, likeliest cause first, and what speaks against each.
         services: All that have been in alarm.
         score: The highest of any service, of any tick.
         severity: ``warning`` or ``critical``.
@@ -43,6 +43,11 @@ class Incident:
         differs: Attribute values that set the bad spans apart, as (attribute, value, share, share before).
         quiet: Ticks with data and without alarm since the last alarm.
         ticks: Ticks with an alarm.
+        signals: Signals of the root service that have been anomalous.
+        exemplars: Strangest spans as (trace id, span id) in hexadecimal.
+        began: Unix seconds of the first evidence.
+        mute: What keeps it quiet; "" for nothing.
+        told: Somebody has heard of it.
     """
 
     id: str
@@ -56,20 +61,39 @@ class Incident:
     differs: list[tuple[str, str, float, float]] = field(default_factory=list)
     quiet: int = 0
     ticks: int = 1
+    scores: list[float] = field(default_factory=list)
+    signals: list[str] = field(default_factory=list)
+    exemplars: list[tuple[str, str]] = field(default_factory=list)
+    began: float = 0.0
+    mute: str = ""
+    told: bool = False
 
     @property
     def root(self) -> str:
         """The likeliest cause."""
         return self.ranking[0]
 
+    @property
+    def time_to_detect(self) -> float:
+        """Seconds from the first evidence to the alarm."""
+        return max(self.opened - self.began, 0.0)
+
     def to_json(self) -> dict[str, Any]:
         """For logs and checkpoints."""
         return asdict(self)
 
+    @classmethod
+    def from_json(cls, saved: Mapping[str, Any]) -> Incident:
+        """The other way round; raises KeyError or TypeError for what is no incident."""
+        incident = cls(**saved)
+        incident.differs = [(str(a), str(b), float(c), float(d)) for a, b, c, d in saved["differs"]]
+        incident.exemplars = [(str(trace_id), str(span_id)) for trace_id, span_id in saved["exemplars"]]
+        return incident
+
 
 @dataclass(frozen=True)
 class Change:
-    """What happened to an incident: ``opened``, ``updated``, ``resolved``, ``unseen`` or ``lasting``."""
+    """What happened to an incident: ``opened``, ``updated``, ``resolved``, ``unseen``, ``lasting`` or ``muted``."""
 
     what: str
     incident: Incident
@@ -135,14 +159,14 @@ class Incidents:
             touched.add(incident.id)
         return changes + self._end(touched, second)
 
-    def ranking(self, group: set[str] | None = None) -> list[str]:
-        """Services by their scores of the last ticks, highest first; names decide between equals."""
+    def ranked(self, group: set[str] | None = None) -> list[tuple[str, float]]:
+        """Services and their scores of the last ticks, highest first; names decide between equals."""
         totals: dict[str, float] = {}
         for scores in self.history:
             for name, score in scores.items():
                 totals[name] = totals.get(name, 0.0) + score
         names = sorted(totals, key=lambda name: (-totals[name], name))
-        return [name for name in names if group is None or name in group][:RANKED]
+        return [(name, totals[name]) for name in names if group is None or name in group][:RANKED]
 
     def state(self) -> dict[str, Any]:
         """As JSON."""
@@ -154,9 +178,7 @@ class Incidents:
 
     def load(self, state: Mapping[str, Any]) -> None:
         """Take up what ``state`` gave."""
-        incidents = [Incident(**saved) for saved in state["open"]]
-        for incident in incidents:
-            incident.differs = [tuple(one) for one in incident.differs]  # type: ignore[misc]
+        incidents = [Incident.from_json(saved) for saved in state["open"]]
         self.history = [{str(name): float(score) for name, score in scores.items()} for scores in state["history"]]
         self.missing = int(state["missing"])
         self.open = {incident.id: incident for incident in incidents}
@@ -171,10 +193,12 @@ class Incidents:
     def _opened(self, group: set[str], score: float, near: Mapping[str, set[str]], second: float) -> Incident | None:
         if len(self.open) >= MAX_OPEN:
             return None
-        ranking = self.ranking(_reach(group, near))
+        ranked = self.ranked(_reach(group, near))
+        ranking, scores = [name for name, _ in ranked], [score for _, score in ranked]
         stamp = datetime.fromtimestamp(second, UTC).strftime("%Y%m%dT%H%M%SZ")
         severity = "critical" if score >= SEVERE * self.threshold else "warning"
-        incident = Incident(f"{stamp}-{ranking[0]}", second, second, ranking, sorted(group), score, severity)
+        name = f"{stamp}-{ranking[0]}"
+        incident = Incident(name, second, second, ranking, sorted(group), score, severity, scores=scores)
         self.open[incident.id] = incident
         return incident
 

@@ -1,16 +1,21 @@
-"""Outputs: what users see of the anomalies: gauges per series and incident, durations, and events in the log."""
+"""Outputs: what users see of the anomalies: gauges per series and incident, durations, and events, in Weir's log and as
+log records where a pipeline takes them.
+"""
 
 from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.api import Label, Settings
+from pipeline.api import Label, Settings, SpanIds
 from pipeline.model.limits import Limits
 from processors.anomaly import names
-from processors.anomaly.detector import Floats, Matrix
+from processors.anomaly.detector import Bools, Floats, Matrix
+from processors.anomaly.events import anomaly_event, incident_event
+from processors.anomaly.explanation import sentence
 from processors.anomaly.incidents import Change, Incident
-from processors.anomaly.series_bank import DURATION, ERRORS, GAP, METRIC, RATE, SeriesBank
+from processors.anomaly.series_bank import DURATION, ERRORS, GAP, METRIC, RATE, Series, SeriesBank
+from processors.anomaly.strangest import Example, Strangest
 from processors.anomaly.tick_inputs import ERROR_SCALE
 
 SERIES_LABELS = tuple(Label(name, ()) for name in (*names.ANOMALY_LABELS, "span_kind", "peer_service"))
@@ -22,6 +27,9 @@ TIME_TO_RESOLVE = names.INCIDENT_TIME_TO_RESOLVE.removesuffix("_seconds")
 SECONDS = (1.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0, 14400.0)
 MAX_INCIDENTS = 256
 MAX_SUSPECTS = 1024
+ENDS = ("resolved", "unseen", "lasting")
+MAX_EVENTS = 64
+"""Anomalies of one tick that are told as events, strongest first. The gauges show all."""
 UNSEEN = -1
 
 
@@ -35,6 +43,7 @@ class Outputs:
 
     def __init__(self, settings: Settings, max_series: int, active_from: float) -> None:
         self._telemetry = settings.telemetry
+        self._logs = settings.logs
         meter = settings.meter
         self._active_from = active_from
         self._max_series = max_series
@@ -43,6 +52,9 @@ class Outputs:
             names.ANOMALY_SCORE, description="Evidence against a series, as surprise added up", table=self.table
         )
         self.active = meter.gauge(names.ANOMALY_ACTIVE, description="1 while a series is anomalous", table=self.table)
+        self.onsets = meter.counter(
+            names.ANOMALY_ONSETS, description="How often a series became anomalous", table=self.table, exemplars=True
+        )
         self.lower = meter.gauge(
             names.ANOMALY_EXPECTED_LOWER, description="Lower end of what was expected", table=self.table
         )
@@ -59,10 +71,18 @@ class Outputs:
             table=suspects,
         )
         self.detect = meter.histogram(
-            TIME_TO_DETECT, unit="s", description="From first evidence to the alarm", buckets=SECONDS
+            TIME_TO_DETECT,
+            unit="s",
+            description="From first evidence to the alarm",
+            buckets=SECONDS,
+            exemplars=True,
         )
         self.resolve = meter.histogram(
-            TIME_TO_RESOLVE, unit="s", description="From the alarm to its end", buckets=SECONDS
+            TIME_TO_RESOLVE,
+            unit="s",
+            description="From the alarm to its end",
+            buckets=SECONDS,
+            exemplars=True,
         )
         self._rows = np.zeros(0, np.int32)
         self._generation = (-1, -1)
@@ -83,6 +103,56 @@ class Outputs:
             chosen = [signal for signal, is_known in zip(signals, known.tolist(), strict=True) if is_known]
             gauge.set(exported[known], natural(chosen, values[rows][known]))
 
+    def show_turns(
+        self,
+        bank: SeriesBank,
+        matrix: Matrix,
+        before: Floats,
+        now: Floats,
+        band: tuple[Floats, Floats],
+        spans: Strangest,
+    ) -> None:
+        """Tell which series have become anomalous in this tick, and which are usual again.
+
+        Args:
+            before, now: float64[n], evidence before and after the tick.
+            spans: Examples of the tick.
+        """
+        was, is_active = before >= self._active_from, now >= self._active_from
+        began = _strongest(is_active & ~was & matrix.present, now)
+        examples = {row: spans.of(row) for row in began[:MAX_EVENTS]}
+        rows = self._exported(bank, np.array(began, np.int64))
+        for row, target in zip(began, rows.tolist(), strict=True):
+            if target >= 0:
+                shown = examples.get(row) or None
+                ids = SpanIds.of(shown[:1]) if shown else None
+                self.onsets.add(np.array([target], np.int32), exemplars_from=ids)
+        if self._logs.wanted:
+            ended = _strongest(was & ~is_active, before)
+            for what, turned in ((names.ANOMALY_OPENED, began), (names.ANOMALY_RESOLVED, ended)):
+                for row in turned[:MAX_EVENTS]:
+                    self._tell_anomaly(what, bank.names(row), row, matrix, now, band, examples.get(row, []))
+            withheld = max(len(began) - MAX_EVENTS, 0) + max(len(ended) - MAX_EVENTS, 0)
+            self._telemetry.count(names.OWN_EVENTS_WITHHELD, withheld)
+
+    def _tell_anomaly(
+        self,
+        what: str,
+        series: Series,
+        row: int,
+        matrix: Matrix,
+        scores: Floats,
+        band: tuple[Floats, Floats],
+        examples: list[Example],
+    ) -> None:
+        values = (matrix.mean[row] if matrix.present[row] else np.nan, band[0][row], band[1][row])
+        keys = (names.EVENT_OBSERVED, names.EVENT_LOWER, names.EVENT_UPPER)
+        units = natural([series.signal] * 3, np.array(values, np.float64)).tolist()
+        shown = {key: value for key, value, raw in zip(keys, units, values, strict=True) if np.isfinite(raw)}
+        text = sentence(series, float(values[0]), float(values[1] + values[2]) / 2)
+        example = examples[0] if examples else None
+        self._logs.emit(anomaly_event(what, series, text, float(scores[row]), shown, matrix.second, example))
+
     def show_metrics(
         self,
         bank: SeriesBank,
@@ -91,7 +161,7 @@ class Outputs:
         band: tuple[Floats, Floats],
         strange: npt.NDArray[np.int64],
     ) -> None:
-        """Set the gauges of watched metrics, and log the strange ones."""
+        """Set the gauges of watched metrics, and tell of the strange ones."""
         active = np.isin(np.arange(len(matrix)), strange)
         for row in np.flatnonzero(matrix.present).tolist():
             series = bank.names(row)
@@ -102,10 +172,13 @@ class Outputs:
             self.score.set(target, abs(surprise[row]))
             self.active.set(target, float(active[row]))
             self.observed.set(target, matrix.mean[row])
+            if active[row]:
+                self.onsets.add(target)
             if np.isfinite(band[0][row]) and np.isfinite(band[1][row]):
                 self.lower.set(target, band[0][row])
                 self.upper.set(target, band[1][row])
-        for row in strange.tolist():
+        scores = np.abs(surprise)
+        for row in _strongest(active, scores)[:MAX_EVENTS]:
             series = bank.names(row)
             self._telemetry.logger.limited(
                 f"strange {series.operation}",
@@ -115,9 +188,14 @@ class Outputs:
                 observed=float(matrix.mean[row]),
                 surprise=float(surprise[row]),
             )
+            self._tell_anomaly(names.ANOMALY_OPENED, series, row, matrix, scores, band, [])
 
-    def show_change(self, change: Change, first_evidence: float) -> None:
-        """Set the gauges of an incident, and log what happened."""
+    def show_change(self, change: Change, *, is_first: bool) -> None:
+        """Set the gauges of an incident, and tell what happened.
+
+        Args:
+            is_first: Nobody has heard of it before.
+        """
         incident = change.incident
         is_open = change.what in ("opened", "updated")
         self.incident.set((incident.id, incident.root, incident.severity), float(is_open))
@@ -125,14 +203,16 @@ class Outputs:
             self.incident.set((incident.id, incident.root, "warning"), 0.0)
         for attribute, value, share, before in incident.differs:
             self.suspect.set((incident.id, attribute, value), share - before if is_open else 0.0)
-        if change.what == "opened":
-            self.detect.record((), np.array([max(change.second - first_evidence, 0.0)]))
-        elif not is_open:
-            self.resolve.record((), np.array([max(change.second - incident.opened, 0.0)]))
+        ids = SpanIds.of(incident.exemplars[:1]) if incident.exemplars else None
+        if is_first:
+            self.detect.record((), np.array([incident.time_to_detect]), exemplars_from=ids)
+        elif change.what in ENDS:
+            self.resolve.record((), np.array([max(change.second - incident.opened, 0.0)]), exemplars_from=ids)
         self._log(change.what, incident)
+        if self._logs.wanted:
+            self._logs.emit(incident_event(change))
 
     def _log(self, what: str, incident: Incident) -> None:
-        self._telemetry.count("weir_incidents", 1, change=what)
         write = self._telemetry.logger.warning if what == "opened" else self._telemetry.logger.info
         write(
             f"Incident {what}: {incident.root} is the likeliest cause.",
@@ -156,6 +236,13 @@ class Outputs:
                 labels = (series.service, series.operation, series.signal, series.kind, series.peer)
                 self._rows[row] = self.table.ensure_row([label or None for label in labels])
         return self._rows[rows]
+
+
+def _strongest(chosen: Bools, strength: Floats) -> list[int]:
+    """Rows that are chosen, strongest first."""
+    rows = np.flatnonzero(chosen)
+    found: list[int] = rows[np.lexsort((rows, -strength[rows]))].tolist()
+    return found
 
 
 def natural(signals: list[str], values: Floats) -> Floats:

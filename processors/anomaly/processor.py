@@ -6,22 +6,25 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from pipeline.api import MetricBatch, Processor, Settings, SpanBatch
 from pipeline.model.last_values import READS
-from processors.anomaly import checkpoint
+from processors.anomaly import checkpoint, names
+from processors.anomaly.book import Book
 from processors.anomaly.config import Config as AnomalyConfig
 from processors.anomaly.detector import Floats, Matrix, make
 from processors.anomaly.differences import Differences
 from processors.anomaly.evidence import Evidence
-from processors.anomaly.explanation import evidence_of
-from processors.anomaly.incidents import Change, Incidents
+from processors.anomaly.explanation import differing, sentences_of, strongest_rows
+from processors.anomaly.incidents import Change, Incident, Incidents
 from processors.anomaly.metric_watch import MetricWatch
 from processors.anomaly.outputs import Outputs
-from processors.anomaly.series_bank import SeriesBank
-from processors.anomaly.span_store import FATES, SPAN_COLUMNS, SpanStore
+from processors.anomaly.series_bank import ERRORS, SeriesBank
+from processors.anomaly.span_store import FATES, SPAN_COLUMNS, Joined, SpanStore
+from processors.anomaly.strangest import Strangest
 from processors.anomaly.tick_inputs import OPERATION_COLUMNS, TickInputs
 
 FROZEN_FROM = 1.0
@@ -33,12 +36,7 @@ ONSET_SHARE = 0.2
 MAX_GAP_TICKS = 60
 """So many ticks without anything are gone through one by one; a longer gap is jumped over."""
 SERIES_IDLE_S = 6 * 3600.0
-SPANS = "weir_anomaly_spans"
-SERIES = "weir_anomaly_series"
-REFUSED_SERIES = "weir_anomaly_series_refused"
-COLD_STARTS = "weir_anomaly_cold_starts"
-INCIDENTS = "weir_incidents"
-"""Own metrics."""
+CHANGES = ("opened", "updated", "resolved", "unseen", "lasting", "muted")
 
 
 class Anomaly(Processor):
@@ -46,6 +44,7 @@ class Anomaly(Processor):
 
     Config = AnomalyConfig
     emits_metrics = True
+    emits_logs = True
     scope_name = "weir.anomaly"
     keyed_by = ("trace_id",)
     state_version = "1"
@@ -75,6 +74,7 @@ class Anomaly(Processor):
         self.differences = Differences(config.differs_by)
         self.evidence = Evidence()
         self.incidents = Incidents(config.threshold, config.close_ticks, config.lasting_ticks)
+        self.book = Book(self.incidents.open)
         self.changes: list[Change] = []
         self._since: dict[str, float] = {}
         self._outputs = Outputs(settings, config.max_exported_series, ACTIVE_SHARE * config.threshold)
@@ -83,12 +83,18 @@ class Anomaly(Processor):
     def start(self) -> None:
         """Show the own metrics at 0."""
         for fate in FATES:
-            self._telemetry.count(SPANS, 0, outcome=fate)
-        for what in ("opened", "updated", "resolved", "unseen", "lasting"):
-            self._telemetry.count(INCIDENTS, 0, change=what)
-        self._telemetry.count(REFUSED_SERIES, 0)
-        self._telemetry.count(COLD_STARTS, 0)
-        self._telemetry.gauge(SERIES, lambda: self.bank.live)
+            self._telemetry.count(names.OWN_SPANS, 0, outcome=fate)
+        for what in CHANGES:
+            self._telemetry.count(names.OWN_INCIDENTS, 0, change=what)
+        for name in (
+            names.OWN_REFUSED_SERIES,
+            names.OWN_COLD_STARTS,
+            names.OWN_QUIET_CHANGES,
+            names.OWN_EVENTS_WITHHELD,
+        ):
+            self._telemetry.count(name, 0)
+        self._telemetry.gauge(names.OWN_SERIES, lambda: self.bank.live)
+        self._telemetry.gauge(names.OWN_MUTES, lambda: len(self.book.mutes))
 
     def process_traces(self, spans: SpanBatch) -> SpanBatch:
         """Take spans into their ticks."""
@@ -116,14 +122,14 @@ class Anomaly(Processor):
 
     def snapshot(self) -> bytes:
         """All that was learnt, and the spans of open ticks."""
-        return checkpoint.save(self._parts(), self._since)
+        return checkpoint.save(self._parts(), self._since, self._now())
 
     def restore(self, state: bytes) -> None:
         """Take up a snapshot; from one that is damaged or of another version nothing is taken, and that is counted."""
         try:
             self._since = checkpoint.load(state, self._parts())
         except ValueError as error:
-            self._telemetry.count(COLD_STARTS, 1)
+            self._telemetry.count(names.OWN_COLD_STARTS, 1)
             self._telemetry.logger.limited("cold_start", "Detectors start without memory.", error=str(error))
 
     def shutdown(self) -> None:
@@ -137,8 +143,32 @@ class Anomaly(Processor):
 
     def _parts(self) -> checkpoint.Parts:
         return checkpoint.Parts(
-            self._store, self.inputs, self._detector, self.evidence, self.incidents, self.differences
+            self._store, self.inputs, self._detector, self.evidence, self.incidents, self.differences, self.book
         )
+
+    # -- what people ask for (``pipeline.api.IncidentKeeper``) ---------------------------------------
+
+    def list_incidents(self) -> list[dict[str, Any]]:
+        """Open incidents, then the last closed ones."""
+        return self.book.incidents()
+
+    def list_mutes(self) -> list[dict[str, Any]]:
+        """Mutes that hold."""
+        return self.book.mutes.to_json(self._now())
+
+    def mute_incident(self, incident_id: str, duration_s: float | None, reason: str) -> None:
+        """Keep the pattern of an incident quiet. Raises LookupError, or ValueError where there are too many mutes."""
+        change = self.book.mute(incident_id, self._now(), duration_s, reason)
+        if change is not None:
+            self._publish(change)
+
+    def unmute_incident(self, incident_id: str) -> None:
+        """Take a mute back. Raises LookupError where there is none."""
+        if not self.book.mutes.remove(incident_id):
+            raise LookupError(incident_id)
+
+    def _now(self) -> float:
+        return self._clock.unix_nano() / 1e9
 
     # -- ticks -------------------------------------------------------------------------------------
 
@@ -164,49 +194,69 @@ class Anomaly(Processor):
             return
         self.differences.tick()
         matrix = self.inputs.measure(joined, tick, second)
-        self.judge(matrix, second)
+        self.judge(matrix, second, joined)
         if tick % 360 == 0:
             gone = self.inputs.expire(tick - self._idle_ticks)
             if len(gone):
                 self._detector.clear(gone)
                 self.evidence.total[gone] = 0.0
 
-    def judge(self, matrix: Matrix, second: float) -> None:
-        """Score a tick, see whether it makes incidents, and learn it."""
+    def judge(self, matrix: Matrix, second: float, joined: Joined) -> None:
+        """Score a tick, see whether it makes incidents, and learn it. ``joined``: the spans it is made of."""
         if len(self.evidence.total) != len(matrix):
             self._detector.resize(len(matrix))
             self.evidence.resize(len(matrix))
         ill = self.evidence.total > FROZEN_FROM  # before this tick: a burst of one tick belongs to a series' nature
         surprise = self._detector.score(matrix)
+        before = self.evidence.total
         self.evidence.add(surprise, matrix.present)
         band = self._detector.expected() or (np.full(len(matrix), np.nan),) * 2
+        spans = Strangest(self.inputs, joined, (band[0] + band[1]) / 2)
         self._outputs.show_series(self.bank, matrix, self.evidence.total, band)
-        self._correlate(matrix, band, second)
+        self._outputs.show_turns(self.bank, matrix, before, self.evidence.total, band, spans)
+        self._correlate(matrix, band, second, spans)
         self._detector.learn(matrix, ill)
 
-    def _correlate(self, matrix: Matrix, band: tuple[Floats, Floats], second: float) -> None:
+    def _correlate(self, matrix: Matrix, band: tuple[Floats, Floats], second: float, spans: Strangest) -> None:
         scores = self.evidence.of_services(self.bank)
         silent = [self.bank.service_numbers[name] for name in self.inputs.silent()]
         scores[silent] = np.maximum(scores[silent], self._threshold)
         self._note_onsets(scores, second)
         for change in self.incidents.update(self.bank.services, scores, self.inputs.edges, second):
-            incident = change.incident
+            if change.what == "opened":
+                change.incident.began = min(self._since.get(name, second) for name in change.incident.services)
             if change.what in ("opened", "updated"):
-                quiet = [f"{name} has fallen silent" for name in self.inputs.silent() if name in incident.services]
-                incident.evidence = quiet + evidence_of(incident.root, self.bank, self.evidence, matrix, band)
+                self._explain(change.incident, matrix, band, spans)
             elif change.what == "lasting":
-                self._learn_anew(incident.services)
+                self._learn_anew(change.incident.services)
             self._publish(change)
-        self._find_differences(second)
-
-    def _find_differences(self, second: float) -> None:
-        """Say what sets the bad spans of an open incident apart, once there are enough of them."""
         for incident in self.incidents.open.values():
+            self._note_signals(incident)
             if not incident.differs:
                 incident.differs = self.differences.of(incident.root)
                 if incident.differs:
-                    incident.evidence = [*incident.evidence, *self.differences.sentences(incident.differs)]
+                    self._explain(incident, matrix, band, spans)
                     self._publish(Change("updated", incident, second))
+        for change in self.book.unquiet(second):
+            self._tell(change)
+
+    def _explain(self, incident: Incident, matrix: Matrix, band: tuple[Floats, Floats], spans: Strangest) -> None:
+        """Say what speaks against the root service, and show spans."""
+        rows = strongest_rows(incident.root, self.bank, self.evidence)
+        self._note_signals(incident)
+        failed = bool(rows) and self.bank.names(rows[0]).signal == ERRORS
+        quiet = [f"{name} has fallen silent" for name in self.inputs.silent() if name in incident.services]
+        said = sentences_of(rows, self.bank, matrix, band)
+        incident.evidence = [*quiet, *said, *differing(incident.differs, failed)]
+        incident.exemplars = [*spans.of_all(rows)] or incident.exemplars
+
+    def _note_signals(self, incident: Incident) -> None:
+        """Remember which signals of the root service have been anomalous: they are part of a mute's pattern."""
+        number = self.bank.service_numbers.get(incident.root, -1)
+        theirs = (self.bank.owner == number) | (self.bank.other == number)
+        rows = np.flatnonzero(theirs & (self.evidence.total >= ACTIVE_SHARE * self._threshold)).tolist()
+        signals = {series.signal for row in rows if (series := self.bank.series[row]) is not None}
+        incident.signals = sorted(signals | set(incident.signals))
 
     def _learn_anew(self, services: Sequence[str]) -> None:
         """What lasts is a new normal: the series that are out of band forget the old one."""
@@ -229,15 +279,22 @@ class Anomaly(Processor):
 
     def _publish(self, change: Change) -> None:
         self.changes = [*self.changes[-99:], change]
-        began = min((self._since.get(name, change.second) for name in change.incident.services), default=change.second)
-        self._outputs.show_change(change, began)
+        self._telemetry.count(names.OWN_INCIDENTS, 1, change=change.what)
+        if self.book.told(change):
+            self._tell(change)
+        else:
+            self._telemetry.count(names.OWN_QUIET_CHANGES, 1)
+
+    def _tell(self, change: Change) -> None:
+        self._outputs.show_change(change, is_first=change.what == "opened" and not change.incident.told)
+        change.incident.told = True
 
     def _report(self) -> None:
         """Own metrics, for what has been added since the last time."""
         totals = dict(zip(FATES, self._store.fates.tolist(), strict=True))
         for fate, total in totals.items():
-            self._grow(SPANS, total, outcome=fate)
-        self._grow(REFUSED_SERIES, self.bank.refused)
+            self._grow(names.OWN_SPANS, total, outcome=fate)
+        self._grow(names.OWN_REFUSED_SERIES, self.bank.refused)
         if totals["thinned"] > 0 and self._store.thinning:
             self._telemetry.logger.limited(
                 "thinned",

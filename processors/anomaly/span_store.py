@@ -55,6 +55,7 @@ class Joined(NamedTuple):
         gap_nano: int64[n]; duration without children of other services.
         callees: int32[n], operation of the child in another service, -1: none.
         roots: Spans without parent.
+        ids: uint64[n, 3], the bytes of trace id and span id.
     """
 
     operations: Int32s
@@ -65,6 +66,7 @@ class Joined(NamedTuple):
     gap_nano: Int64s
     callees: Int32s
     roots: int
+    ids: UInt64s
 
 
 class SpanStore:
@@ -196,6 +198,7 @@ class SpanStore:
             np.maximum(duration - remote[: len(new)][real].astype(np.int64), 0),
             np.where(callee >= 0, operations[callee], -1).astype(np.int32),
             int((own[real] == ROOT).sum()),
+            spans[:, : SPAN + 1],
         )
 
     def _keep_waiting(self, words: UInt64s, parents: Int32s, tick: int) -> None:

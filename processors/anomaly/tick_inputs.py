@@ -168,6 +168,23 @@ class TickInputs:
         variance = ERROR_SCALE**2 * np.maximum(share * (1.0 - share), 0.01)
         return _placed(rows, ERROR_SCALE * failed / (calls + QUIET_CALLS), variance, calls)
 
+    def spans_of(self, row: int, joined: Joined) -> Int64s:
+        """Spans of a tick that a series speaks about; none for rates, which no single span makes."""
+        signal, operations = self.bank.names(row).signal, joined.operations
+        ours = self.service_of[operations] == self.bank.owner[row]
+        if signal == DURATION:
+            return np.flatnonzero(~joined.failed & (self._own[operations] == row))
+        if signal == ERRORS:
+            return np.flatnonzero(ours & joined.failed & SERVED[joined.kinds])
+        if signal == GAP:
+            callee = self.bank.other[row]
+            to_callee = (joined.callees >= 0) & (self.service_of[joined.callees] == callee)
+            calls = np.flatnonzero(ours & to_callee & CALLING[joined.kinds] & ~joined.failed)
+            keys = operations[calls].astype(np.int64) << 32 | callee
+            found: Int64s = calls[np.array([self._gaps.get(key) == row for key in keys.tolist()], bool)]
+            return found
+        return np.zeros(0, np.int64)
+
     def silent(self) -> list[str]:
         """Services that have had no call for long, and used to have many."""
         known = self.bank.service_numbers

@@ -214,11 +214,13 @@ def is_legacy_label(name: str) -> bool:
 
 @lru_cache(maxsize=4096)
 def escape(name: str, scheme: Escaping, label: bool = False) -> str:
-    """The name for a scraper that asked for ``scheme``. ``label``: a colon is not allowed either."""
-    if scheme is Escaping.ALLOW_UTF8:
-        return name
+    """The name for a scraper that asked for ``scheme``. ``label``: a colon is not allowed either.
+
+    A name of the legacy alphabet stays as it is, even for ``dots``, which would double its underscores: so do all pages
+    of the Go libraries (prometheus/common, ``EscapeMetricFamily``), and series must have one name whoever exposes them.
+    """
     legacy = is_legacy_label(name) if label else is_legacy_metric(name)
-    if scheme is not Escaping.DOTS and legacy:
+    if scheme is Escaping.ALLOW_UTF8 or legacy:
         return name
     escaped = "".join(_escape_character(c, i, scheme, label) for i, c in enumerate(name))
     return f"U__{escaped}" if scheme is Escaping.VALUES else escaped

@@ -32,7 +32,7 @@ class Prometheus(MetricsServer):
         program: Which Prometheus.
         receives: Take remote write, at ``write_url``, and with 3.x OTLP, at ``otlp_url``.
         rules: A rule file.
-        scrape: Further keys of each scrape job.
+        scrape: Further keys of scrape jobs, by name.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class Prometheus(MetricsServer):
         program: Program = PROMETHEUS,
         receives: bool = False,
         rules: Path | None = None,
-        scrape: Mapping[str, Any] | None = None,
+        scrape: Mapping[str, Mapping[str, Any]] | None = None,
     ) -> None:
         super().__init__(folder)
         self._program = program
@@ -90,7 +90,12 @@ class Prometheus(MetricsServer):
 
     def _configuration(self) -> dict[str, Any]:
         jobs = [
-            {"job_name": job, "honor_labels": True, "static_configs": [{"targets": [address]}], **self._scrape}
+            {
+                "job_name": job,
+                "honor_labels": True,
+                "static_configs": [{"targets": [address]}],
+                **self._scrape.get(job, {}),
+            }
             for job, address in self._targets.items()
         ]
         # Labels of the page win (job and instance are the application's), so the target needs one of its own.

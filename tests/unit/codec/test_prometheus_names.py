@@ -139,7 +139,7 @@ def test_labels_that_are_only_underscores_are_refused_by_every_strategy() -> Non
         ("http.status:sum", Escaping.DOTS, "http_dot_status:sum"),
         ("http.status:sum", Escaping.VALUES, "U__http_2e_status:sum"),
         ("under_score", Escaping.UNDERSCORES, "under_score"),
-        ("under_score", Escaping.DOTS, "under__score"),
+        ("under_score", Escaping.DOTS, "under_score"),
         ("under_score", Escaping.VALUES, "under_score"),
         ("a_b 😀", Escaping.UNDERSCORES, "a_b__"),
         ("a_b 😀", Escaping.DOTS, "a__b____"),

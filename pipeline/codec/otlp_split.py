@@ -10,7 +10,7 @@ request ─ 1: ResourceX* ─ envelope (resource, schema_url …)
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 from typing import NamedTuple
 
@@ -63,19 +63,20 @@ def split(payload: bytes, max_items: int, signal: str) -> list[tuple[bytes, int]
     envelopes: list[_Envelope] = []
     parts: list[list[_Leaf]] = [[]]
     held = 0
-    for leaf in _leaves(payload, envelopes, signal == "metrics"):
+    resources, around = _children(payload, _Field(0, 0, 0, len(payload)), RESOURCES)
+    for leaf in _leaves(payload, resources, envelopes, signal == "metrics"):
         if parts[-1] and held + leaf.items > max_items:
             parts.append([])
             held = 0
         parts[-1].append(leaf)
         held += leaf.items
-    return [(_assemble(part, envelopes), sum(leaf.items for leaf in part)) for part in parts if part]
+    return [(around + _assemble(part, envelopes), sum(leaf.items for leaf in part)) for part in parts if part]
 
 
-def _leaves(payload: bytes, envelopes: list[_Envelope], of_metrics: bool) -> Iterator[_Leaf]:
-    for resource in _fields(payload, 0, len(payload)):
-        if resource.number != RESOURCES:
-            continue
+def _leaves(
+    payload: bytes, resources: Iterable[_Field], envelopes: list[_Envelope], of_metrics: bool
+) -> Iterator[_Leaf]:
+    for resource in resources:
         scopes, path = _open(payload, resource, SCOPES, envelopes, ())
         for scope in scopes:
             items, inner = _open(payload, scope, ITEMS, envelopes, path)

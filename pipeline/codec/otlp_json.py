@@ -102,8 +102,11 @@ class _Plan:
         self.name = message.name
         self.writers = {field.json_name: _writer(field) for field in message.fields}
         self.original_names = {field.name for field in message.fields} - self.writers.keys()
-        # Keys of which at most one may be present; in OTLP no message has two such groups.
-        self.choices = frozenset(field.json_name for field in message.fields if field.containing_oneof is not None)
+        # Keys of which at most one may be present; in OTLP no message has two such groups. An `optional` field is alone
+        # in a oneof of its own, which the descriptor shows as well.
+        self.choices = frozenset(
+            field.json_name for oneof in message.oneofs if len(oneof.fields) > 1 for field in oneof.fields
+        )
 
 
 @cache

@@ -84,7 +84,7 @@ def test_metrics_and_logs_need_no_code_of_their_own() -> None:
     point.positive.bucket_counts.extend([0, 1, 1 << 40])
     point.exemplars.add(trace_id=b"t" * 16, as_int=-5)
     metrics.resource_metrics[0].scope_metrics[0].metrics.add(name="h").histogram.data_points.add(
-        bucket_counts=[1, 2], explicit_bounds=[0.5, 1e300]
+        bucket_counts=[1, 2], explicit_bounds=[0.5, 1e300], sum=2.5, min=0.0, max=2.0
     )
     logs = ExportLogsServiceRequest()
     logs.resource_logs.add().scope_logs.add().log_records.add(trace_id=b"t" * 16, severity_number=9)

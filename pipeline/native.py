@@ -14,6 +14,7 @@ from types import ModuleType
 
 MODULES = (
     "pipeline.memory",
+    "pipeline.codec.item_writer",
     "pipeline.codec.point_checks",
     "pipeline.codec.point_writer",
     "pipeline.codec.wire",

@@ -3,7 +3,7 @@
 A batch that nobody changed *is* its payload. Otherwise each ResourceSpans, ScopeSpans (…Metrics, …Logs) and Metric is
 written as an *envelope*, all bytes of its body besides the repeated children (resource, scope, schema_url, name, unit
 and whatever a newer protocol adds), followed by the children that remain. Empty envelopes are left out, which the
-specification allows.
+specification allows. Items and envelopes that were changed have been written before (``codec/item_edits.py``).
 
     payload   ┃R resource ┃S scope │item│item│item│item┃S scope │item┃schema_url┃ …
     without:  ┃R resource schema_url┃S scope │item│    │item│  ┃                        one slice per run of kept items
@@ -16,9 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from opentelemetry.proto.common.v1.common_pb2 import KeyValue
 
-from pipeline.model.additions import any_value
 from pipeline.model.records import HEADER, PARENT, RANGE, Level, Records
 
 if TYPE_CHECKING:
@@ -45,21 +43,13 @@ class Children(NamedTuple):
 
 
 class Encoder:
-    """Writes batches of one signal.
-
-    Args:
-        attribute_tag: Tag of an item's own attributes.
-    """
-
-    def __init__(self, attribute_tag: bytes) -> None:
-        self._attribute_tag = attribute_tag
+    """Writes batches of one signal."""
 
     def encode(self, batch: Batch) -> bytes:
-        """See the module. Cost: nothing where no item was dropped and no column added, else one copy of what
-        remains.
-        """
-        if batch.rows is None and not batch.added:
-            return batch.records.payload
+        """See the module. Cost: nothing where no item was dropped or changed, else one copy of what remains."""
+        records = batch.written
+        if batch.rows is None and records is records.decoded:
+            return records.payload
         if not len(batch):
             return b""
         level = batch.item_level
@@ -67,64 +57,40 @@ class Encoder:
         while level > Level.RESOURCE:
             level = Level(level - 1)
             kept = self._wrap(batch, level, kept)
-        return b"".join(kept.values())
-
-    def attribute_tag(self, batch: Batch, row: int) -> bytes:  # noqa: ARG002 - some signals have several
-        """Tag of the attributes of the item in a row."""
-        return self._attribute_tag
+        decoded = records.decoded
+        around = Children(*_extents(decoded, Level.RESOURCE)).extents()
+        return outside(decoded.payload, 0, len(decoded.payload), around) + b"".join(kept.values())
 
     def enclose(self, batch: Batch, level: Level, row: int, inner: bytes, children: Children) -> bytes:
         """The body of a row with ``inner`` in place of its children."""
-        begin, end = _body(batch.records, level, row)
+        begin, end = _body(batch.records.decoded, level, row)
         return outside(batch.records.payload, begin, end, children.extents()) + inner
 
     def _elements(self, batch: Batch) -> dict[int, bytes]:
         """Per row of the table above the items, the encoded items (tag, length, body) that remain."""
-        records = batch.records
+        records = batch.written
         rows = batch.item_rows
         begin, end = _extents(records, batch.item_level)
         begin, end = begin[rows], end[rows]
         parents = records.column(batch.item_level, PARENT)[rows].astype(np.int64)
-        changed = np.zeros(len(rows), bool)
-        for addition in batch.added:
-            changed |= addition.written[rows]
         # items that lie side by side leave as one slice
         first = np.ones(len(rows), bool)
-        first[1:] = (begin[1:] != end[:-1]) | (parents[1:] != parents[:-1]) | changed[1:] | changed[:-1]
+        first[1:] = (begin[1:] != end[:-1]) | (parents[1:] != parents[:-1])
         at = np.flatnonzero(first)
         stop = end[np.append(at[1:], len(rows)) - 1]
         out: dict[int, list[bytes]] = {}
         payload = records.payload
-        runs = zip(at.tolist(), parents[at].tolist(), begin[at].tolist(), stop.tolist(), strict=True)
-        for i, parent, run_begin, run_end in runs:
-            if changed[i]:
-                body = self._with_additions(batch, int(rows[i]))
-                piece = element(ELEMENT_TAGS[batch.item_level], body)
-            else:
-                piece = payload[run_begin:run_end]
-            out.setdefault(parent, []).append(piece)
+        runs = zip(parents[at].tolist(), begin[at].tolist(), stop.tolist(), strict=True)
+        for parent, run_begin, run_end in runs:
+            out.setdefault(parent, []).append(payload[run_begin:run_end])
         return {parent: b"".join(pieces) for parent, pieces in out.items()}
-
-    def _with_additions(self, batch: Batch, row: int) -> bytes:
-        """The body of an item with the added attributes; an attribute that was there before is replaced."""
-        records = batch.records
-        body = records.body(batch.item_level, row)
-        base = records.first[batch.item_level] + row * records.width[batch.item_level]
-        for addition in batch.added:
-            if not addition.written[row]:
-                continue
-            if addition.replaced[row]:
-                body = _without_attribute(batch, row, body, addition.key)
-            kind, word = records.words[base + addition.field.word : base + addition.field.word + 2].tolist()
-            pair = KeyValue(key=addition.key, value=any_value(records, kind, word)).SerializeToString()
-            body += element(self.attribute_tag(batch, row), pair)
-        return body
 
     def _wrap(self, batch: Batch, level: Level, children: dict[int, bytes]) -> dict[int, bytes]:
         """Per row of the enclosing table, the encoded elements of ``level`` that have children."""
-        records = batch.records
+        records, written = batch.records.decoded, batch.written
         out: dict[int, list[bytes]] = {}
         parents = records.column(level, PARENT).tolist()
+        changed = (written.column(level, RANGE) != records.column(level, RANGE)).tolist()
         begin, end = _extents(records, Level(level + 1))
         owners = records.column(Level(level + 1), PARENT)
         rows = np.fromiter(children, np.uint64, len(children))
@@ -133,7 +99,10 @@ class Encoder:
             np.searchsorted(owners, rows).tolist(), np.searchsorted(owners, rows, "right").tolist(), strict=True
         )
         for (row, inner), (low, high) in zip(children.items(), spans, strict=True):
-            body = self.enclose(batch, level, row, inner, Children(begin[low:high], end[low:high]))
+            if changed[row]:
+                body = written.body(level, row) + inner
+            else:
+                body = self.enclose(batch, level, row, inner, Children(begin[low:high], end[low:high]))
             out.setdefault(parents[row], []).append(element(ELEMENT_TAGS[level], body))
         return {parent: b"".join(elements) for parent, elements in out.items()}
 
@@ -166,15 +135,6 @@ def outside(payload: bytes, begin: int, end: int, holes: Iterable[tuple[int, int
         begin = hole_end
     parts.append(payload[begin:end])
     return b"".join(parts)
-
-
-def _without_attribute(batch: Batch, row: int, body: bytes, key: str) -> bytes:
-    item = type(batch.message(row)).FromString(body)
-    kept = [pair for pair in item.attributes if pair.key != key]
-    del item.attributes[:]
-    item.attributes.extend(kept)
-    encoded: bytes = item.SerializeToString()
-    return encoded
 
 
 def _body(records: Records, level: Level, row: int) -> tuple[int, int]:

@@ -36,4 +36,4 @@ class LogsProjection(SignalProjection[LogBatch]):
 
     messages = MESSAGES
     batch = LogBatch
-    encoder = Encoder(attribute_tag=b"\x32")
+    encoder = Encoder()

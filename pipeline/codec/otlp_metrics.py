@@ -71,9 +71,6 @@ UNDECIDED = 128
 
 _MASK = 0xFFFF_FFFF_FFFF_FFFF
 
-ATTRIBUTES = {GAUGE: 7, SUM: 7, HISTOGRAM: 9, EXPONENTIAL_HISTOGRAM: 1, SUMMARY: 7}
-"""Type → field number of ``attributes`` in its points."""
-
 _TIMES = {2: fixed64("start_time_unix_nano"), 3: fixed64("time_unix_nano")}
 _EXEMPLARS = rows(Level.EXEMPLAR, "Exemplar", optional=True)
 
@@ -158,16 +155,11 @@ MESSAGES: Messages = {
 class PointEncoder(Encoder):
     """Between a metric and its points lies the member of the oneof, whose length changes with them."""
 
-    def attribute_tag(self, batch: Batch, row: int) -> bytes:
-        """Tag of the attributes of the data point in a row."""
-        assert isinstance(batch, MetricBatch)  # noqa: S101
-        return _tag(ATTRIBUTES[batch.type_of(row)])
-
     def enclose(self, batch: Batch, level: Level, row: int, inner: bytes, children: Children) -> bytes:
         """The body of a row with ``inner`` in place of its children."""
         if level != Level.ITEM:
             return super().enclose(batch, level, row, inner, children)
-        records = batch.records
+        records = batch.records.decoded
         field = batch.projection.field("metric.type")
         assert field is not None  # noqa: S101 - always decoded
         number = int(records.column(level, field.word)[row])
@@ -204,7 +196,7 @@ class MetricsProjection(SignalProjection[MetricBatch]):
 
     messages = MESSAGES
     batch = MetricBatch
-    encoder = PointEncoder(attribute_tag=b"")
+    encoder = PointEncoder()
     defects = PointDefect
     needed = point_checks.COLUMNS
 

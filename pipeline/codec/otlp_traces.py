@@ -68,5 +68,5 @@ class TracesProjection(SignalProjection[SpanBatch]):
 
     messages = MESSAGES
     batch = SpanBatch
-    encoder = Encoder(attribute_tag=b"\x4a")
+    encoder = Encoder()
     defects = Defect

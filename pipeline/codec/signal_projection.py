@@ -6,12 +6,13 @@ out, the batch reads what the walker wrote.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Collection, Iterable
 from enum import IntEnum
 from typing import Any, ClassVar, Generic, TypeVar
 
 import numpy as np
 
+from pipeline.codec.item_edits import ItemEdits
 from pipeline.codec.otlp_encode import Encoder
 from pipeline.codec.projection import (
     DEFAULT_LIMITS,
@@ -25,8 +26,9 @@ from pipeline.codec.projection import (
     string,
 )
 from pipeline.model.batch import Batch
+from pipeline.model.column import Bools
 from pipeline.model.columns import DERIVED
-from pipeline.model.records import HEADER, Level, Records
+from pipeline.model.records import HEADER, Kind, Level, Records
 
 B = TypeVar("B", bound=Batch)
 
@@ -69,6 +71,8 @@ class SignalProjection(Projection, Generic[B]):
         self.readable = frozenset(wanted)
         wire_columns = {need for column in wanted for need in DERIVED.get(column, (column,))}
         super().__init__(self.messages, wire_columns | set(self.needed), limits)
+        self.whole_levels = frozenset(field.level for field in self._fields.values() if field.kind == Kind.RAW)
+        self._edits = ItemEdits(self.messages, self.batch.item_level, self)
 
     def decode(self, payload: bytes) -> tuple[B, dict[str, int]]:
         """Decode one request.
@@ -93,6 +97,22 @@ class SignalProjection(Projection, Generic[B]):
     def check(self, records: Records) -> int:  # noqa: ARG002 - some signals need none
         """Raise defect bits that the walker cannot know of; the number of items that have any."""
         return 0
+
+    def is_editable(self, column: str) -> bool:
+        """Whether ``Batch.edit`` can change a column."""
+        return self._edits.is_editable(column)
+
+    def write(self, batch: B, levels: Collection[Level]) -> Records:
+        """The records of a batch, its edits in these tables written into the bodies of its rows."""
+        return self._edits.write(batch, levels)
+
+    def joined(self, records: Records, level: Level, row: int) -> bytes:
+        """The resource or scope of a row of the table of resources or scopes, its parts joined."""
+        return self._edits.joined(records, level, row)
+
+    def drop_keys(self, batch: B, prefix: str, test: Callable[[str], bool], where: Bools) -> Records:
+        """The records of a batch without the attributes below a prefix whose key passes a test."""
+        return self._edits.drop_keys(batch, prefix, test, where)
 
     def encode(self, batch: B) -> bytes:
         """The items as an export request of the original bytes."""

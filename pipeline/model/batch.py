@@ -1,25 +1,24 @@
 """Batch: what the batches of all signals share. Rows of decoded items as columns, and the bytes they came from.
 
 Nothing is copied until somebody reads it: ``where`` notes which rows remain, a column is gathered when asked for, and
-``to_otlp`` hands back the original bytes. Batches are immutable; ``where`` and ``with_column`` return new ones that
-share what they can.
+``to_otlp`` hands back the original bytes. Batches are immutable; ``where``, ``with_column`` and ``edit`` return new
+ones that share what they can.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
 
 import numpy as np
 from opentelemetry.proto.resource.v1.resource_pb2 import Resource as ResourceMessage
-from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans
 
 from pipeline.model import dictionary
-from pipeline.model.additions import Addition, encode_cell
-from pipeline.model.attribute_text import cell_text
+from pipeline.model.attribute_text import cell_text, cell_value
 from pipeline.model.column import Bools, Column, Floats, Int32s, Int64s, first_present, merge_equal
 from pipeline.model.columns import ENUM_NAMES, is_column
+from pipeline.model.editor import Editor
 from pipeline.model.labels import Groups, Label, label
 from pipeline.model.lists import Lists, read_lists
 from pipeline.model.records import PARENT, RANGE, REPEATED, Field, Kind, Level, Records, ValueType, Words
@@ -36,6 +35,22 @@ class BatchProjection(Protocol):
 
     def field(self, column: str) -> Field | None:
         """Where a wire column stands in the records."""
+
+    @property
+    def whole_levels(self) -> frozenset[Level]:
+        """Tables of which a message, or all attributes, are kept whole as a column."""
+
+    def is_editable(self, column: str) -> bool:
+        """Whether ``edit`` can change a column."""
+
+    def write(self, batch: Any, levels: Collection[Level]) -> Records:
+        """The records of a batch, its edits in these tables written into the bodies of its rows."""
+
+    def joined(self, records: Records, level: Level, row: int) -> bytes:
+        """The resource or scope of a row of the table of resources or scopes, its parts joined."""
+
+    def drop_keys(self, batch: Any, prefix: str, test: Callable[[str], bool], where: Bools) -> Records:
+        """The records of a batch without the attributes below a prefix whose key passes a test."""
 
     def encode(self, batch: Any) -> bytes:
         """The items as an export request."""
@@ -64,12 +79,10 @@ class Batch:
         records: Records,
         projection: BatchProjection,
         rows: Int32s | None = None,
-        added: tuple[Addition, ...] = (),
     ) -> None:
         self.records = records
         self.projection = projection
         self.rows = rows
-        self.added = added
 
     def __len__(self) -> int:
         return self.records.count[self.item_level] if self.rows is None else len(self.rows)
@@ -113,6 +126,29 @@ class Batch:
                 return self._lists(column, field)
         return self._dictionary(field)
 
+    def present(self, name: str) -> Bools:
+        """bool[n]: which items have an attribute, or a text that is not empty. Cheaper than the column."""
+        field = self._field(name)
+        mask = np.uint64(0xFFFF_FFFF if field.kind == Kind.STRING else REPEATED)
+        found: Bools = (self.words(field) & mask) != np.uint64(0)
+        return found
+
+    def distinct(self, name: str) -> tuple[Int32s, list[Any]]:
+        """An attribute with its types: int32[n] codes, -1 where absent, and the distinct values as plain Python (str,
+        bool, int, float, bytes, list, dict; None where empty). Values of different types have different codes.
+        """
+        field = self._field(name)
+        rows = self._rows_of_table(field.level)
+        codes, where = self._codes(field, rows)
+        if field.level != self.item_level:
+            codes = codes[self.rows_at(field.level)]
+        records = self.records
+        words = records.words[where].tolist()
+        if field.kind != Kind.ATTRIBUTE:
+            return codes, [records.slice(word).decode(errors="replace") for word in words]
+        cells = zip(words, records.words[where + 1].tolist(), strict=True)
+        return codes, [cell_value(records, kind, word) for kind, word in cells]
+
     def words(self, field: Field) -> Words:
         """uint64[n]: the first word of a field, for each item, also where the field stands in the table of its scope
         or resource.
@@ -144,16 +180,15 @@ class Batch:
         return self.resource_rows if level == Level.RESOURCE else self.item_rows
 
     def resource_bytes(self, row: int) -> bytes:
-        """The encoded Resource of one row of the resource table. Messages that came in several parts are joined, which
-        merges them.
+        """The encoded Resource of one row of the resource table. One that came in several parts is joined, which merges
+        them.
         """
         field = self.projection.field("resource")
         if field is not None:
             word = int(self.records.column(Level.RESOURCE, field.word)[row])
             if word != REPEATED:
                 return self.records.slice(word)
-        # ResourceSpans, ResourceMetrics and ResourceLogs have it at the same place
-        return ResourceSpans.FromString(self.records.body(Level.RESOURCE, row)).resource.SerializeToString()
+        return self.projection.joined(self.written, Level.RESOURCE, row)
 
     def resource(self, row: int) -> ResourceMessage:
         """The Resource of one row of the resource table as an official message: slow."""
@@ -163,6 +198,11 @@ class Batch:
         """float64[n]: a column of nanoseconds in seconds."""
         return self[column] / 1e9  # type: ignore[no-any-return]
 
+    @cached_property
+    def written(self) -> Records:
+        """The records, whose bodies show what was changed."""
+        return self.projection.write(self, tuple(Level)) if self.records.edits else self.records
+
     def where(self, mask: Bools) -> Self:
         """The items where ``mask`` (bool[n]) is true. Copies no column; the same object where all remain."""
         if len(mask) != len(self):
@@ -171,24 +211,32 @@ class Batch:
         if len(kept) == len(mask):
             return self
         rows = kept.astype(np.int32) if self.rows is None else self.rows[kept]
-        return type(self)(self.records, self.projection, rows, self.added)
+        return type(self)(self.records, self.projection, rows)
 
-    def with_column(self, name: str, values: Sequence[Any] | Column) -> Self:
-        """A batch in which the item's own attribute ``name`` (``span.<key>``, ``log.<key>``, ``point.<key>``) has these
-        values; None leaves an item as it is.
+    def edit(self) -> Editor[Self]:
+        """For several changes at once (``model/editor.py``): one copy of the words for all of them."""
+        return Editor(self)
+
+    def with_column(self, name: str, values: Any, where: Bools | None = None) -> Self:
+        """A batch in which a column that somebody declared in ``adds`` has these values: an attribute (``span.<key>``,
+        ``log.<key>``, ``point.<key>``, ``resource.<key>``, ``scope.attributes.<key>``) or a plain text such as
+        ``trace_state``.
 
         Args:
-            name: A column that some processor declared in ``adds``.
-            values: n values: str, bool, int, float or None.
+            values: n values, or one for all: ``str``, ``bool``, ``int``, ``float``, ``bytes``; or a ``Column`` (its
+                texts), or a numpy array. None leaves an item as it is, ``REMOVED`` removes the attribute.
+            where: bool[n], the items that are meant; None: all.
         Cost: one copy of the words, and one encoding per distinct value.
         """
-        field = self.projection.field(name)
-        if field is None or not name.startswith(self.prefix) or field.kind != Kind.ATTRIBUTE:
-            raise KeyError(f"column {name!r} cannot be added: declare `{self.prefix}<key>` in `adds`")
-        if len(values) != len(self):
-            raise ValueError(f"{len(values)} values for {len(self)} {self.items}")
-        cells = values.tolist() if isinstance(values, Column) else list(values)
-        return self._add(name, field, cells)
+        editor = self.edit()
+        editor.set(name, values, where)
+        return editor.done()
+
+    def without_column(self, name: str, where: Bools | None = None) -> Self:
+        """A batch without an attribute, or with an empty text."""
+        editor = self.edit()
+        editor.remove(name, where)
+        return editor.done()
 
     def group_by(self, *labels: str | Label) -> Groups:
         """Group by labels: ``calls.add(spans.group_by("resource.service.name", "name"))``. Lazy."""
@@ -216,8 +264,8 @@ class Batch:
             yield self.message(row)
 
     def to_otlp(self) -> bytes:
-        """An export request with these items: the original bytes, under their resource and scope, plus added
-        columns.
+        """An export request with these items: the original bytes, under their resource and scope, but for what was
+        changed.
         """
         return self.projection.encode(self)
 
@@ -250,7 +298,8 @@ class Batch:
 
     def item_bytes(self) -> Words:
         """uint64[n]: size of each encoded item."""
-        return self.words(Field(self.item_level, RANGE, Kind.UINT)) & np.uint64(0xFFFF_FFFF)
+        ranges = self.written.column(self.item_level, RANGE)[self.item_rows]
+        return ranges & np.uint64(0xFFFF_FFFF)
 
     def _field(self, column: str) -> Field:
         field = self.projection.field(column)
@@ -294,30 +343,40 @@ class Batch:
 
     def _dictionary(self, field: Field) -> Column:
         """Encode the rows of the table that the field stands in, then spread to the items."""
-        rows = self.item_rows
-        if field.level != self.item_level:
-            rows = np.arange(self.records.count[field.level], dtype=np.int32)
+        rows = self._rows_of_table(field.level)
         column = self._whole(field, rows) if field.kind == Kind.RAW else self._encode(field, rows)
         return column if field.level == self.item_level else column.take(self.rows_at(field.level))
 
+    def _rows_of_table(self, level: Level) -> Int32s:
+        """Rows that are looked at once: those of the batch, or all of an enclosing table."""
+        if level == self.item_level:
+            return self.item_rows
+        return np.arange(self.records.count[level], dtype=np.int32)
+
     def _encode(self, field: Field, rows: Int32s) -> Column:
         records = self.records
-        n = len(rows)
-        if n == 0:
+        if not len(rows):
             return Column(np.empty(0, np.int32), [], lambda: np.empty((2, 0), np.uint64))
-        typed = field.kind == Kind.ATTRIBUTE
-        width = records.width[field.level]
-        first = records.first[field.level] + field.word
-        codes, examples = np.empty((2, n), np.int32)
-        slots = np.zeros(1 << (2 * n - 1).bit_length(), np.int32)
-        distinct = dictionary.encode(records.payload, records.words, first, width, rows, typed, slots, codes, examples)
-        where = first + examples[:distinct].astype(np.int64) * width
+        codes, where = self._codes(field, rows)
         words = records.words[where].tolist()
-        if not typed:
+        if field.kind != Kind.ATTRIBUTE:
             return Column(codes, [records.slice(word).decode(errors="replace") for word in words])
         cells = zip(words, records.words[where + 1].tolist(), strict=True)
         values = [cell_text(records, kind, word) for kind, word in cells]
+        first, width = records.first[field.level] + field.word, records.width[field.level]
         return Column(*merge_equal(codes, values), lambda: _cells(records, first + rows.astype(np.int64) * width))
+
+    def _codes(self, field: Field, rows: Int32s) -> tuple[Int32s, Int64s]:
+        """A code per row, and where the first cell of each code begins in the words."""
+        records = self.records
+        n = len(rows)
+        width = records.width[field.level]
+        first = records.first[field.level] + field.word
+        codes, examples = np.empty((2, n), np.int32)
+        slots = np.zeros(1 << max(2 * n - 1, 1).bit_length(), np.int32)
+        typed = field.kind == Kind.ATTRIBUTE
+        distinct = dictionary.encode(records.payload, records.words, first, width, rows, typed, slots, codes, examples)
+        return codes, first + examples[:distinct].astype(np.int64) * width
 
     def _whole(self, field: Field, rows: Int32s) -> Column:
         """Messages kept whole, few of them: their bytes are the values."""
@@ -333,37 +392,7 @@ class Batch:
 
     def _merged(self, field: Field, row: int) -> bytes:
         """A message that came in several parts."""
-        envelope = ResourceSpans.FromString(self.records.body(field.level, row))  # a ScopeSpans has its scope there too
-        return envelope.resource.SerializeToString()
-
-    def _add(self, name: str, field: Field, cells: list[Any]) -> Self:
-        records = self.records
-        level = self.item_level
-        appended = bytearray()
-        encoded: dict[tuple[type, Any], tuple[int, int]] = {}
-        words = records.words.copy()
-        base = records.first[level] + field.word
-        width = records.width[level]
-        written = np.zeros(records.count[level], bool)
-        for row, value in zip(self.item_rows.tolist(), cells, strict=True):
-            if value is None:
-                continue
-            written[row] = True
-            cell = encoded.get((type(value), value))
-            if cell is None:
-                cell = encode_cell(value, appended, len(records.payload))
-                encoded[type(value), value] = cell
-            at = base + row * width
-            words[at], words[at + 1] = cell
-        changed = Records(records.payload + bytes(appended), words, records.first, records.width, records.count)
-        replaced = written & (records.column(level, field.word) != 0)
-        for other in self.added:
-            if other.field == field:
-                written |= other.written
-                replaced = (replaced & ~other.written) | other.replaced
-        others = tuple(other for other in self.added if other.field != field)
-        addition = Addition(field, name.removeprefix(self.prefix), written, replaced)
-        return type(self)(changed, self.projection, self.rows, (*others, addition))
+        return self.projection.joined(self.records, field.level, row)
 
 
 def _cells(records: Records, where: Int64s) -> Words:

@@ -19,4 +19,4 @@ class LogBatch(Batch):
 
     def message(self, row: int) -> LogRecord:
         """The log record in one row of the item table as an official message."""
-        return LogRecord.FromString(self.records.body(self.item_level, row))
+        return LogRecord.FromString(self.written.body(self.item_level, row))

@@ -133,6 +133,8 @@ class FlatProjection:
     def __init__(self, projection: Any, width: int) -> None:
         self.columns = projection.columns
         self.readable = projection.readable
+        self.whole_levels = projection.whole_levels
+        self.joined = projection.joined
         self._field = projection.field
         self._width = width
 
@@ -154,9 +156,9 @@ class FlatProjection:
         kind = Kind.ENUM if field.kind == Kind.CHOICE else field.kind
         return Field(Level.ITEM, field.word + (self._width if field.level == Level.ITEM else 0), kind)
 
-    def encode(self, batch: Any) -> bytes:
-        """Not needed of a copy."""
-        raise NotImplementedError
+    def is_editable(self, column: str) -> bool:  # noqa: ARG002 - as every projection
+        """A copy is for looking at."""
+        return False
 
 
 class MetricBatch(Batch):
@@ -190,7 +192,7 @@ class MetricBatch(Batch):
         """
         if isinstance(self.projection, FlatProjection):
             return self
-        records = self.records
+        records = self.written
         points, metrics = (
             records.words[records.first[level] :][: records.count[level] * records.width[level]].reshape(
                 -1, records.width[level]
@@ -205,7 +207,8 @@ class MetricBatch(Batch):
         n, own = len(joined), joined.shape[1]
         first, width = (*records.first[:3], begin), (*records.width[:2], own, own)
         flat = Records(records.payload, words, first, width, (*records.count[:2], n, n))
-        return type(self)(flat, FlatProjection.of(self.projection, records.width[Level.POINT]), self.rows)
+        projection: Any = FlatProjection.of(self.projection, records.width[Level.POINT])
+        return type(self)(flat, projection, self.rows)
 
     @property
     def types(self) -> Words:
@@ -238,7 +241,7 @@ class MetricBatch(Batch):
 
     def message(self, row: int) -> Any:
         """The data point in one row of the table of points as an official message; its class depends on the type."""
-        return POINT_MESSAGES[self.type_of(row)].FromString(self.records.body(Level.POINT, row))
+        return POINT_MESSAGES[self.type_of(row)].FromString(self.written.body(Level.POINT, row))
 
     def type_of(self, row: int) -> int:
         """The type of the metric of one row of the table of points."""

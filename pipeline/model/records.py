@@ -134,18 +134,33 @@ class Field(NamedTuple):
     kind: Kind
 
 
+class Edit(NamedTuple):
+    """A column that was changed after decoding. The words have its cells; the bodies of the rows do not yet.
+
+    Attributes:
+        column: Name.
+        field: Where its cells stand.
+        touched: bool[rows of the table], rows whose cell was set or removed.
+    """
+
+    column: str
+    field: Field
+    touched: npt.NDArray[np.bool_]
+
+
 class Records:
     """The tables of one request.
 
     Attributes:
-        payload: The bytes that ranges point into. Longer than the request where columns were added.
+        payload: The bytes that ranges point into. Longer than the request where something was changed.
         words: uint64, all tables.
         first: Per level, index of the first word of row 0.
         width: Per level, words of a row.
         count: Per level, rows.
+        edits: What the bodies of the rows do not show yet (``model/editor.py``).
     """
 
-    __slots__ = ("count", "first", "payload", "width", "words")
+    __slots__ = ("_decoded", "count", "edits", "first", "payload", "width", "words")
 
     def __init__(
         self,
@@ -160,6 +175,22 @@ class Records:
         self.first = first
         self.width = width
         self.count = count
+        self.edits: tuple[Edit, ...] = ()
+        self._decoded: Records | None = None
+
+    @property
+    def decoded(self) -> Records:
+        """The tables as they were decoded, whose bodies lie in each other as in the request. Bodies that were written
+        anew lie behind the request. The object itself where nothing was changed.
+        """
+        return self._decoded or self
+
+    def replaced(self, words: Words, payload: bytes, edits: tuple[Edit, ...]) -> Records:
+        """The same tables with other words, over bytes that begin with the same ones."""
+        other = Records(payload, words, self.first, self.width, self.count)
+        other.edits = edits
+        other._decoded = self.decoded
+        return other
 
     def column(self, level: int, word: int) -> Words:
         """Strided view, uint64[count[level]], of one word of every row."""

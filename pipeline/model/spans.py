@@ -52,4 +52,4 @@ class SpanBatch(Batch):
 
     def message(self, row: int) -> Span:
         """The span in one row of the item table as an official message."""
-        return Span.FromString(self.records.body(self.item_level, row))
+        return Span.FromString(self.written.body(self.item_level, row))

@@ -171,7 +171,7 @@ class HalfReader:
 
     def _fill(self, out: UInt64s, spans: SpanBatch, layout: Layout, positions: Int32s, *, is_server: bool) -> None:
         rows = _rows(spans, positions)
-        side = SpanBatch(spans.records, spans.projection, rows, spans.added)
+        side = SpanBatch(spans.records, spans.projection, rows)
         labels = (self.servers if is_server else self.clients).rows_of(side)
         alone = self._no_lonely if is_server else self._lonely.flags
         halves.fill(out, layout.words, layout.first, layout.width, layout.fields, rows, labels, alone, is_server)

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.api import Column, SpanBatch
-from pipeline.model.records import Level, Records, ValueType
+from pipeline.model.records import Level, ValueType
 
 
 def derived_column(name: str) -> str:
@@ -41,8 +41,8 @@ def with_derived(spans: SpanBatch, columns: Mapping[str, Column]) -> SpanBatch:
 def replaced(spans: SpanBatch, words: npt.NDArray[np.uint64], payload: bytes | None = None) -> SpanBatch:
     """The same spans over other words."""
     old = spans.records
-    records = Records(old.payload if payload is None else payload, words, old.first, old.width, old.count)
-    return SpanBatch(records, spans.projection, spans.rows, spans.added)
+    records = old.replaced(words, old.payload if payload is None else payload, old.edits)
+    return SpanBatch(records, spans.projection, spans.rows)
 
 
 def encoded(values: Iterable[str | None]) -> Column:

@@ -1,0 +1,267 @@
+"""Editor: several changes to the columns of a batch, seen by whoever reads the batch afterwards.
+
+    spans ─▶ edit() ─▶ set("span.tier", "gold", where=paying)     words: cells overwritten, in one copy of the words
+                       copy("span.user", "span.enduser.id")       payload: new texts behind the old ones
+                       remove("span.enduser.id")                  edits: which cells of which rows were touched
+                    ─▶ done() ─▶ spans                            bodies: written natively when somebody needs them
+
+Columns and native kernels read words, so they see a change at once. The bytes of items are written when they are asked
+for (``Batch.written``), all changes in one pass; of rows whose messages are themselves a column (``resource``,
+``scope``, ``attributes`` of points) at the end of the edit. Rows that were not touched keep their original bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.model.any_value import any_value
+from pipeline.model.column import Bools, Column, Int32s, Int64s
+from pipeline.model.records import Edit, Field, Kind, ValueType, Words
+
+if TYPE_CHECKING:
+    from pipeline.model.batch import Batch
+
+B = TypeVar("B", bound="Batch")
+
+
+class Removed:
+    """Type of ``REMOVED``."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "REMOVED"
+
+
+REMOVED: Final = Removed()
+"""In place of a value: the attribute goes."""
+
+_RANGES = (ValueType.STRING, ValueType.ARRAY, ValueType.KVLIST, ValueType.BYTES)
+_FULL = 0xFFFF_FFFF_FFFF_FFFF
+
+
+class Editor(Generic[B]):
+    """Changes to one batch. The batch itself stays as it is.
+
+    An attribute that is set is there once afterwards, in the place of the first of its key; one that is removed is
+    gone, however often it was there. What concerns a resource or a scope concerns all items of it; where items of one
+    resource get different values, the last one counts.
+    """
+
+    def __init__(self, batch: B) -> None:
+        self._batch = batch
+        self._words: Words | None = None
+        self._appended = bytearray()
+        self._edits: dict[str, Edit] = {edit.column: edit for edit in batch.records.edits}
+
+    @property
+    def batch(self) -> B:
+        """The batch with the changes so far, for reading. Columns read from it are out of date after the next one."""
+        if self._words is not None:
+            old = self._batch.records
+            payload = old.payload + self._appended if self._appended else old.payload
+            records = old.replaced(self._words, payload, tuple(self._edits.values()))
+            self._batch = type(self._batch)(records, self._batch.projection, self._batch.rows)
+            self._appended = bytearray()
+        return self._batch
+
+    def done(self) -> B:
+        """The changed batch; the same object where nothing was touched. The editor must not be used afterwards."""
+        batch = self.batch
+        if self._words is None:
+            return batch
+        whole = batch.projection.whole_levels.intersection(edit.field.level for edit in self._edits.values())
+        if not whole:
+            return batch
+        return type(batch)(batch.projection.write(batch, whole), batch.projection, batch.rows)
+
+    def set(self, name: str, values: Any, where: Bools | None = None) -> None:
+        """Give a column values; see ``Batch.with_column``.
+
+        Raises:
+            KeyError: The column was not declared, or cannot be changed.
+            TypeError: A plain text was given anything but ``str``.
+        """
+        n = len(self._batch)
+        if isinstance(values, Column):
+            self.set_codes(name, values.codes, values.values, where)
+        elif isinstance(values, np.ndarray) and values.dtype.kind in "bif":
+            self._set_numbers(name, values, where)
+        elif isinstance(values, (list, tuple, np.ndarray)):
+            codes, distinct = _distinct(values)
+            self.set_codes(name, codes, distinct, where)
+        elif values is not None:
+            self.set_codes(name, np.zeros(n, np.int32), [values], where)
+
+    def set_codes(self, name: str, codes: Int32s, values: Sequence[Any], where: Bools | None = None) -> None:
+        """The same for values that are encoded: item i gets ``values[codes[i]]``, and keeps what it has where the code
+        is negative. Values of all types, lists and dicts as well.
+        """
+        field = self._field(name)
+        self._same_length(len(codes))
+        chosen = codes >= 0 if where is None else (codes >= 0) & where
+        codes = codes[chosen]
+        if len(codes):
+            kinds, cells = self._cells(name, field, values)
+            self._store(name, field, self._batch.rows_at(field.level)[chosen], kinds[codes], cells[codes])
+
+    def copy(self, name: str, source: str, where: Bools | None = None) -> None:
+        """Give a column the cells of another one, of exactly the same type, where there are any."""
+        field, other = self._field(name), self._source(source)
+        records = self.batch.records
+        rows = self._batch.rows_at(other.level).astype(np.int64)
+        at = records.first[other.level] + other.word + rows * records.width[other.level]
+        words = records.words
+        if other.kind == Kind.STRING:
+            kinds, cells = np.full(len(at), ValueType.STRING, np.uint64), words[at]
+        else:
+            kinds, cells = words[at], words[at + 1]
+        chosen = kinds != ValueType.ABSENT
+        if where is not None:
+            self._same_length(len(where))
+            chosen &= where
+        if field.kind == Kind.STRING:
+            chosen &= kinds == ValueType.STRING
+        if chosen.any():
+            self._store(name, field, self._batch.rows_at(field.level)[chosen], kinds[chosen], cells[chosen])
+
+    def remove(self, name: str, where: Bools | None = None) -> None:
+        """Take an attribute away, or make a text empty."""
+        field = self._field(name)
+        present = self.batch.present(name)
+        if where is not None:
+            self._same_length(len(where))
+            present &= where
+        rows = self._batch.rows_at(field.level)[present]
+        if len(rows):
+            nothing = np.zeros(len(rows), np.uint64)
+            self._store(name, field, rows, nothing, nothing)
+
+    def remove_keys(self, prefix: str, test: Callable[[str], bool], where: Bools | None = None) -> None:
+        """Take away all attributes below a prefix (``span.``, ``resource.`` …) whose key passes a test, whether they
+        are columns or not.
+
+        Cost: a pass over the bodies for the keys, and one call of ``test`` per distinct key.
+        """
+        batch = self._batch
+        for column in sorted(batch.projection.columns):
+            if column.startswith(prefix) and batch.projection.is_editable(column) and test(column.removeprefix(prefix)):
+                self.remove(column, where)
+        batch = self.batch
+        chosen = np.ones(len(batch), bool) if where is None else where
+        records = batch.projection.drop_keys(batch, prefix, test, chosen)
+        if records is not batch.records:
+            self._words = records.words
+            self._batch = type(batch)(records, batch.projection, batch.rows)
+            self._edits = {edit.column: edit for edit in records.edits}
+
+    def _field(self, name: str) -> Field:
+        projection = self._batch.projection
+        field = projection.field(name)
+        if field is None:
+            raise KeyError(f"column {name!r} is not in this batch: declare it in `adds`")
+        if not projection.is_editable(name):
+            raise KeyError(f"column {name!r} cannot be changed: only attributes and plain texts can")
+        return field
+
+    def _source(self, name: str) -> Field:
+        field = self._batch.projection.field(name)
+        if field is None or field.kind not in (Kind.ATTRIBUTE, Kind.STRING):
+            raise KeyError(f"column {name!r} cannot be copied: declare an attribute or a text in `reads`")
+        return field
+
+    def _same_length(self, n: int) -> None:
+        if n != len(self._batch):
+            raise ValueError(f"{n} values for {len(self._batch)} {self._batch.items}")
+
+    def _set_numbers(self, name: str, values: npt.NDArray[Any], where: Bools | None) -> None:
+        field = self._field(name)
+        self._same_length(len(values))
+        if field.kind == Kind.STRING:
+            raise TypeError(f"column {name!r} is a text, not numbers")
+        kind, form = {"b": (ValueType.BOOL, np.uint64), "f": (ValueType.DOUBLE, np.float64)}.get(
+            values.dtype.kind, (ValueType.INT, np.int64)
+        )
+        rows = self._batch.rows_at(field.level)
+        if where is not None:
+            self._same_length(len(where))
+            rows, values = rows[where], values[where]
+        cells = np.ascontiguousarray(values.astype(form)).view(np.uint64)
+        self._store(name, field, rows, np.full(len(rows), kind, np.uint64), cells)
+
+    def _cells(self, name: str, field: Field, values: Sequence[Any]) -> tuple[Words, Words]:
+        """Type and value words of values, whose bytes are put behind the payload."""
+        kinds, words = np.empty((2, len(values)), np.uint64)
+        base = len(self._batch.records.payload)
+        for i, value in enumerate(values):
+            kind, cell = _encoded(value)
+            if field.kind == Kind.STRING and kind not in (ValueType.STRING, ValueType.ABSENT):
+                raise TypeError(f"column {name!r} is a text, not {value!r}")
+            if isinstance(cell, bytes):
+                place = base + len(self._appended)
+                self._appended += cell
+                cell = place << 32 | len(cell)
+            kinds[i], words[i] = kind, cell
+        return kinds, words
+
+    def _store(self, name: str, field: Field, rows: Int32s, kinds: Words, cells: Words) -> None:
+        old = self._batch.records
+        if self._words is None:
+            self._words = old.words.copy()
+        words = self._words
+        at: Int64s = old.first[field.level] + field.word + rows.astype(np.int64) * old.width[field.level]
+        before = self._edits.get(name)
+        touched = np.zeros(old.count[field.level], bool) if before is None else before.touched.copy()
+        if field.kind == Kind.STRING:
+            touched[rows] = True
+            words[at] = cells
+        else:
+            # what was not there and is removed stays as it is
+            touched[rows] |= (kinds != ValueType.ABSENT) | (words[at] != ValueType.ABSENT)
+            words[at], words[at + 1] = kinds, cells
+        self._edits[name] = Edit(name, field, touched)
+
+
+def _distinct(values: Sequence[Any] | npt.NDArray[Any]) -> tuple[Int32s, list[Any]]:
+    """Codes, -1 for None, and the distinct values."""
+    codes: list[int] = []
+    found: dict[Any, int] = {}
+    distinct: list[Any] = []
+    for value in values:
+        if value is None:
+            codes.append(-1)
+            continue
+        # 0.0 equals -0.0; lists and dicts are not looked at
+        known = value.hex() if isinstance(value, float) else value if value.__hash__ is not None else id(value)
+        key = (type(value), known)
+        code = found.setdefault(key, len(distinct))
+        if code == len(distinct):
+            distinct.append(value)
+        codes.append(code)
+    return np.array(codes, np.int32), distinct
+
+
+def _encoded(value: Any) -> tuple[int, int | bytes]:
+    """Type and value word of a plain value, or its bytes."""
+    if value is REMOVED:
+        return ValueType.ABSENT, 0
+    if isinstance(value, str):
+        return ValueType.STRING, value.encode(errors="replace")
+    if isinstance(value, (bool, np.bool_)):
+        return ValueType.BOOL, int(value)
+    if isinstance(value, (int, np.integer)):
+        return ValueType.INT, int(value) & _FULL
+    if isinstance(value, (float, np.floating)):
+        return ValueType.DOUBLE, int(np.float64(value).view(np.uint64))
+    if isinstance(value, bytes):
+        return ValueType.BYTES, value
+    message = any_value(value)
+    if message.HasField("kvlist_value"):
+        return ValueType.KVLIST, message.kvlist_value.SerializeToString()
+    if message.HasField("array_value"):
+        return ValueType.ARRAY, message.array_value.SerializeToString()
+    return ValueType.EMPTY, 0

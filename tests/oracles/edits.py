@@ -1,0 +1,87 @@
+"""Edits of a batch, done to official messages one item after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
+
+from tests.oracles.otlp_requests import ITEMS, PREFIXES
+
+
+class Item:
+    """One item with what it lies in."""
+
+    def __init__(self, signal: str, item: Any, scope: Any, resource: Any) -> None:
+        self.signal = signal
+        self.item = item
+        self.scope = scope
+        self.resource = resource
+
+    def holder(self, column: str) -> tuple[Any, str]:
+        """The message that a column belongs to, and the key of the attribute or the name of the field."""
+        for prefix, message in (
+            ("resource.", self.resource.resource),
+            ("scope.attributes.", self.scope.scope),
+            ("scope.", self.scope.scope),
+            (PREFIXES[self.signal], self.item),
+        ):
+            if column.startswith(prefix):
+                return message, column.removeprefix(prefix)
+        return self.item, column
+
+    def is_text(self, column: str) -> bool:
+        return not column.startswith(("resource.", "scope.attributes.", PREFIXES[self.signal]))
+
+    def get(self, column: str) -> AnyValue | None:
+        message, key = self.holder(column)
+        if self.is_text(column):
+            return AnyValue(string_value=getattr(message, key))
+        return next((pair.value for pair in message.attributes if pair.key == key), None)
+
+    def set(self, column: str, value: AnyValue) -> None:
+        message, key = self.holder(column)
+        if self.is_text(column):
+            if value.string_value != getattr(message, key):  # an empty text brings no message into being
+                setattr(message, key, value.string_value)
+            return
+        pairs = list(message.attributes)
+        place = next((i for i, pair in enumerate(pairs) if pair.key == key), len(pairs))
+        kept = [pair for pair in pairs[place + 1 :] if pair.key != key]
+        pair = KeyValue(key=key)
+        pair.value.CopyFrom(value)
+        _replace(message, [*pairs[:place], pair, *kept])
+
+    def remove(self, column: str) -> None:
+        message, key = self.holder(column)
+        if self.is_text(column):
+            message.ClearField(key)
+        else:
+            self.remove_keys(column.removesuffix(key), lambda other: other == key)
+
+    def remove_keys(self, prefix: str, test: Callable[[str], bool]) -> None:
+        message, _ = self.holder(prefix)
+        kept = [pair for pair in message.attributes if not test(pair.key)]
+        if len(kept) < len(message.attributes):
+            _replace(message, kept)
+
+
+def all_items(signal: str, request: Any) -> list[Item]:
+    """Every item of a request, in order."""
+    resources, scopes, items = ITEMS[signal]
+    found = []
+    for resource in getattr(request, resources):
+        for scope in getattr(resource, scopes):
+            for item in getattr(scope, items):
+                if signal != "metrics":
+                    found.append(Item(signal, item, scope, resource))
+                elif kind := item.WhichOneof("data"):
+                    found += [Item(signal, point, scope, resource) for point in getattr(item, kind).data_points]
+    return found
+
+
+def _replace(message: Any, pairs: list[KeyValue]) -> None:
+    copies = [KeyValue.FromString(pair.SerializeToString()) for pair in pairs]
+    del message.attributes[:]
+    message.attributes.extend(copies)

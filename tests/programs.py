@@ -79,8 +79,17 @@ VICTORIAMETRICS = Program(
     "Debian from 13 on: apt-get install victoria-metrics; else github.com/VictoriaMetrics/VictoriaMetrics/releases",
     option="-opentelemetry.usePrometheusNaming",
 )
+ALERTMANAGER = Program(
+    "alertmanager",
+    "Debian and Ubuntu: apt-get install prometheus-alertmanager; else prometheus.io/download",
+    "prometheus-alertmanager",
+)
 AMTOOL = Program("amtool", "Debian and Ubuntu: apt-get install prometheus-alertmanager")
 HELM = Program("helm", "go install helm.sh/helm/v3/cmd/helm@v3.19.5")
 KUBECTL = Program("kubectl", "kubernetes.io/releases/download")
-DOCKER_COMPOSE = Program("docker-compose", "Debian and Ubuntu: apt-get install docker-compose")
+DOCKER_COMPOSE = Program(
+    "docker-compose",
+    "2.x; Debian from 13 on: apt-get install docker-compose; else docs.docker.com/compose",
+    option="--progress",
+)
 SYSTEMD_ANALYZE = Program("systemd-analyze", "Debian and Ubuntu: apt-get install systemd")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 from collections.abc import Sequence
 
@@ -15,13 +14,13 @@ from pipeline.codec.prometheus_names import Escaping, Namer, Strategy
 from pipeline.codec.prometheus_page import NEVER, write_page
 from pipeline.codec.prometheus_protobuf import write_families
 from pipeline.model.snapshot import MetricSnapshot
+from tests.programs import PROMTOOL
 
 Reported = list[tuple[str, str, int]]
 Sample = tuple[str, frozenset[tuple[str, str]], float]
 
 TEXT, OPENMETRICS, PROTOBUF = Format.TEXT, Format.OPENMETRICS, Format.PROTOBUF
 PLAIN = LabelOptions(with_scope=False)
-PROMTOOL = shutil.which("promtool")
 
 
 def render(
@@ -68,8 +67,8 @@ def samples(page: bytes, form: Format = TEXT) -> list[Sample]:
 
 def promtool_complaint(page: bytes, ignored: Sequence[str] = ()) -> str:
     """What ``promtool check metrics`` says of a text page: its parser is Prometheus' own. Empty if it is content."""
-    if PROMTOOL is None:
+    if not PROMTOOL.candidates():
         return ""
-    done = subprocess.run([PROMTOOL, "check", "metrics"], input=page, capture_output=True, timeout=60, check=False)
+    done = subprocess.run([PROMTOOL.path, "check", "metrics"], input=page, capture_output=True, timeout=60, check=False)
     said = (done.stdout + done.stderr).decode()
     return "\n".join(line for line in said.splitlines() if line and not any(text in line for text in ignored))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +13,7 @@ import yaml
 from typer.testing import CliRunner
 
 from pipeline.cli import app
+from tests.programs import AMTOOL, PROMTOOL, PROMTOOL3, Program
 from tests.unit.rules.cases import ARITHMETIC, CASES, ERROR, OK, UP
 
 ROOT = Path(__file__).parents[3]
@@ -22,11 +22,12 @@ BUNDLED = ROOT / "deploy/prometheus/rules/weir.yaml"
 ALERTMANAGER = ROOT / "deploy/alertmanager/alertmanager.yml"
 SEVERITIES = {"page", "ticket", "info", "none"}
 
-needs_promtool = pytest.mark.skipif(
-    shutil.which("promtool") is None, reason="needs promtool (Debian and Ubuntu: apt-get install prometheus)"
-)
-needs_amtool = pytest.mark.skipif(
-    shutil.which("amtool") is None, reason="needs amtool (Debian and Ubuntu: apt-get install prometheus-alertmanager)"
+PROMTOOLS = pytest.mark.parametrize(
+    "promtool",
+    [
+        pytest.param(PROMTOOL, marks=PROMTOOL.needed, id="promtool"),
+        pytest.param(PROMTOOL3, marks=PROMTOOL3.needed, id="promtool3"),
+    ],
 )
 
 
@@ -91,17 +92,17 @@ def test_every_alert_is_tried_firing_and_quiet() -> None:
 FLAVOURS = ["", "naming: tempo", "naming: tempo, generate_native_histograms: native", "histogram: {exponential: {}}"]
 
 
-@needs_promtool
+@PROMTOOLS
 @pytest.mark.parametrize("keys", FLAVOURS)
-def test_promtool_has_nothing_to_say(keys: str, tmp_path: Path) -> None:
+def test_promtool_has_nothing_to_say(keys: str, promtool: Program, tmp_path: Path) -> None:
     text = CONFIG.read_text().replace("    histogram: {unit: s}\n", f"    {keys.replace(', g', chr(10) + '    g')}\n")
     (tmp_path / "weir.yaml").write_text(text)
     (tmp_path / "rules.yaml").write_text(generated("--config", str(tmp_path / "weir.yaml")))
-    assert "SUCCESS" in run("promtool", "check", "rules", "--lint=all", str(tmp_path / "rules.yaml"))
+    assert "SUCCESS" in run(promtool.path, "check", "rules", "--lint=all", str(tmp_path / "rules.yaml"))
 
 
-@needs_promtool
-def test_alerts_fire_when_they_should_and_only_then(tmp_path: Path) -> None:
+@PROMTOOLS
+def test_alerts_fire_when_they_should_and_only_then(promtool: Program, tmp_path: Path) -> None:
     tests = [
         {
             "name": f"{case.alert}: {case.name}",
@@ -117,11 +118,11 @@ def test_alerts_fire_when_they_should_and_only_then(tmp_path: Path) -> None:
         }
         for case in CASES
     ]
-    promtool_test(tmp_path, tests)
+    promtool_test(promtool, tmp_path, tests)
 
 
-@needs_promtool
-def test_burn_rates_are_right_to_a_millionth(tmp_path: Path) -> None:
+@PROMTOOLS
+def test_burn_rates_are_right_to_a_millionth(promtool: Program, tmp_path: Path) -> None:
     checks = [
         {
             "expr": f"abs(max({expr}) - {expected!r}) < bool 1e-6",
@@ -132,14 +133,14 @@ def test_burn_rates_are_right_to_a_millionth(tmp_path: Path) -> None:
     ]
     series = {OK: "0+90x100", ERROR: "0+10x100", UP: "1x100"}
     inputs = [{"series": name, "values": values} for name, values in series.items()]
-    promtool_test(tmp_path, [{"interval": "1m", "input_series": inputs, "promql_expr_test": checks}])
+    promtool_test(promtool, tmp_path, [{"interval": "1m", "input_series": inputs, "promql_expr_test": checks}])
 
 
-def promtool_test(folder: Path, tests: list[dict[str, Any]]) -> None:
+def promtool_test(promtool: Program, folder: Path, tests: list[dict[str, Any]]) -> None:
     (folder / "tests.yaml").write_text(
         yaml.safe_dump({"rule_files": [str(BUNDLED)], "evaluation_interval": "1m", "tests": tests}, sort_keys=False)
     )
-    assert "SUCCESS" in run("promtool", "test", "rules", str(folder / "tests.yaml"))
+    assert "SUCCESS" in run(promtool.path, "test", "rules", str(folder / "tests.yaml"))
 
 
 def test_a_service_name_cannot_break_out_of_a_matcher(tmp_path: Path) -> None:
@@ -149,12 +150,12 @@ def test_a_service_name_cannot_break_out_of_a_matcher(tmp_path: Path) -> None:
     assert any('service_name="a\\"b\\\\c"' in expr for expr in exprs)
 
 
-@needs_amtool
+@AMTOOL.needed
 def test_the_example_for_alertmanager_is_sound() -> None:
-    assert "SUCCESS" in run("amtool", "check-config", str(ALERTMANAGER))
+    assert "SUCCESS" in run(AMTOOL.path, "check-config", str(ALERTMANAGER))
 
 
-@needs_amtool
+@AMTOOL.needed
 @pytest.mark.parametrize(
     ("labels", "receiver"),
     [
@@ -165,7 +166,20 @@ def test_the_example_for_alertmanager_is_sound() -> None:
         (["alertname=Strange"], "tickets"),
     ],
 )
-def test_alerts_are_routed_by_severity(labels: list[str], receiver: str) -> None:
+def test_labels_lead_to_receivers(labels: list[str], receiver: str) -> None:
     run(
-        "amtool", "config", "routes", "test", f"--config.file={ALERTMANAGER}", f"--verify.receivers={receiver}", *labels
+        AMTOOL.path,
+        *("config", "routes", "test", f"--config.file={ALERTMANAGER}", f"--verify.receivers={receiver}"),
+        *labels,
     )
+
+
+RECEIVERS = {"page": "pager", "ticket": "tickets", "info": "notes", "none": "dead-man"}
+
+
+@AMTOOL.needed
+@pytest.mark.parametrize("rule", ALERTS, ids=lambda rule: rule["alert"])
+def test_every_alert_is_routed_by_its_severity(rule: dict[str, Any]) -> None:
+    labels = [f"{name}={value}" for name, value in ({"alertname": rule["alert"]} | rule["labels"]).items()]
+    options = (f"--config.file={ALERTMANAGER}", f"--verify.receivers={RECEIVERS[rule['labels']['severity']]}")
+    run(AMTOOL.path, "config", "routes", "test", *options, *labels)

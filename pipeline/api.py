@@ -140,7 +140,7 @@ class Processor(Component):
     reads: tuple[str, ...] = ()
     """Columns needed (``pipeline.model.columns``); may be set from the configuration in ``__init__``."""
     adds: tuple[str, ...] = ()
-    """Columns put on the batch with ``spans.with_column()``."""
+    """Columns that it puts on the batch (``spans.with_column()``), or that it changes."""
     keyed_by: tuple[str, ...] = ()
     """State is per value of these columns; an engine that shards keeps equal values together."""
     emits_metrics: ClassVar[bool] = False

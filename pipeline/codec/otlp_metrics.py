@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import math
 from array import array
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from itertools import pairwise
 
 import numpy as np
@@ -55,7 +55,8 @@ from pipeline.model.metrics import (
     SUMMARY,
     MetricBatch,
 )
-from pipeline.model.records import HEADER, REPEATED, Level, PointDefect, Records
+from pipeline.model.records import HEADER, PARENT, RANGE, REPEATED, Level, PointDefect, Records
+from pipeline.model.snapshot import Temporality
 
 MEMBERS = {
     GAUGE: (5, "gauge"),
@@ -153,7 +154,14 @@ MESSAGES: Messages = {
 
 
 class PointEncoder(Encoder):
-    """Between a metric and its points lies the member of the oneof, whose length changes with them."""
+    """Between a metric and its points lies the member of the oneof, whose length changes with them.
+
+    Args:
+        cumulative: Rows of metrics that are written as of cumulative temporality.
+    """
+
+    def __init__(self, cumulative: Collection[int] = ()) -> None:
+        self._cumulative = cumulative
 
     def enclose(self, batch: Batch, level: Level, row: int, inner: bytes, children: Children) -> bytes:
         """The body of a row with ``inner`` in place of its children."""
@@ -164,13 +172,30 @@ class PointEncoder(Encoder):
         assert field is not None  # noqa: S101 - always decoded
         number = int(records.column(level, field.word)[row])
         where = int(records.column(level, field.word + 1)[row])
-        if where == REPEATED:
-            return _merged(records.body(level, row), number, inner)
+        tag, name = _tag(MEMBERS[number][0]), MEMBERS[number][1]
+        if where == REPEATED:  # the member came in several parts
+            metric = Metric.FromString(records.body(level, row))
+            member = getattr(metric, name)
+            member.ClearField("data_points")
+            head = self._head(row, name, member.SerializeToString())
+            metric.ClearField("data")
+            return metric.SerializeToString() + element(tag, head + inner)
         begin, end = where >> 32, (where >> 32) + (where & 0xFFFF_FFFF)
         body_begin = _after_varint(records.payload, _after_varint(records.payload, begin))
-        data = outside(records.payload, body_begin, end, children.extents()) + inner
+        head = self._head(row, name, outside(records.payload, body_begin, end, children.extents()))
         whole = Children(np.array([begin]), np.array([end]))
-        return super().enclose(batch, level, row, element(_tag(MEMBERS[number][0]), data), whole)
+        return super().enclose(batch, level, row, element(tag, head + inner), whole)
+
+    def _head(self, row: int, name: str, fields: bytes) -> bytes:
+        """The fields of the member besides its points."""
+        if row not in self._cumulative:
+            return fields
+        metric = Metric()
+        member = getattr(metric, name)
+        member.MergeFromString(fields)
+        member.aggregation_temporality = Temporality.CUMULATIVE
+        head: bytes = member.SerializeToString()
+        return head
 
 
 def _tag(number: int) -> bytes:
@@ -181,14 +206,6 @@ def _after_varint(payload: bytes, at: int) -> int:
     while payload[at] > 0x7F:
         at += 1
     return at + 1
-
-
-def _merged(body: bytes, number: int, points: bytes) -> bytes:
-    """A metric whose member came in several parts, with other points."""
-    metric = Metric.FromString(body)
-    field, name = MEMBERS[number]
-    getattr(metric, name).ClearField("data_points")
-    return metric.SerializeToString() + element(_tag(field), points)
 
 
 class MetricsProjection(SignalProjection[MetricBatch]):
@@ -211,6 +228,14 @@ class MetricsProjection(SignalProjection[MetricBatch]):
         bad = point_checks.check(records.payload, records.words, shape, self._places)
         return self._decide(records) if bad else 0
 
+    def as_cumulative(self, batch: MetricBatch, bodies: Mapping[int, bytes]) -> MetricBatch:
+        """See ``MetricBatch.as_cumulative``."""
+        records = _with_bodies(batch.written, bodies)
+        owners = records.column(Level.POINT, PARENT)[np.fromiter(bodies, np.intp, len(bodies))]
+        changed = MetricBatch(records, self, batch.item_rows)
+        payload = PointEncoder(frozenset(owners.tolist())).encode(changed)
+        return self.decode(payload)[0]
+
     def _decide(self, records: Records) -> int:
         """Look at the points whose numbers came in several parts, which no encoder writes; the points with defects."""
         header = records.column(Level.POINT, HEADER)
@@ -224,6 +249,21 @@ class MetricsProjection(SignalProjection[MetricBatch]):
                 defect = 0 if _exponential_ok(point) else PointDefect.BAD_EXPONENTIAL_HISTOGRAM
             header[row] |= np.uint64(defect)
         return int(((header & np.uint64(0xFF)) != 0).sum())
+
+
+def _with_bodies(records: Records, bodies: Mapping[int, bytes]) -> Records:
+    """Records in which some points have other bodies, which stand behind the payload."""
+    words, pieces, at = records.words.copy(), [records.payload], len(records.payload)
+    first, width = records.first[Level.POINT], records.width[Level.POINT]
+    for row, body in bodies.items():
+        header = b"\x0a" + varint(len(body))
+        pieces += (header, body)
+        at += len(header)
+        place = first + row * width
+        words[place + RANGE] = at << 32 | len(body)
+        words[place + HEADER] = len(header) << 8
+        at += len(body)
+    return records.replaced(words, b"".join(pieces), records.edits)
 
 
 def _histogram_ok(point: HistogramDataPoint) -> bool:

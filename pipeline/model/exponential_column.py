@@ -34,7 +34,6 @@ MAX_BUCKETS = 320
 MIN_SCALE = -11
 """Here one bucket holds every double above 1, another one those up to 1."""
 _SIDES = ("positive", "negative")
-_NUMBERS = ("scale", "sum", "zero_count", "zero_threshold")
 
 
 class ExponentialColumn(DeltaColumn):
@@ -56,7 +55,11 @@ class ExponentialColumn(DeltaColumn):
 
     def store(self, rows: Indices, columns: Columns, points: Indices, add: Bools) -> None:
         """Take points over."""
-        numbers = [columns[name].tolist() for name in (*_NUMBERS, *self._extremes)]
+        thresholds = columns["zero_threshold"]
+        sound = np.isfinite(thresholds) & (thresholds > 0)
+        numbers = [columns[name] for name in ("scale", "sum", "zero_count")]
+        numbers += [np.where(sound, thresholds, 0.0), *(columns[name] for name in self._extremes)]
+        numbers = [column.tolist() for column in numbers]
         sides = [(columns[f"{side}.offset"].tolist(), columns[f"{side}.bucket_counts"]) for side in _SIDES]
         for row, i, is_added in zip(rows.tolist(), points.tolist(), add.tolist(), strict=True):
             buckets = [_Buckets(offsets[i], counts[i]).trimmed() for offsets, counts in sides]
@@ -84,30 +87,31 @@ class ExponentialColumn(DeltaColumn):
             np.array([one.zero_threshold for one in taken]),
         )
 
-    def put(self, row: int, point: Any) -> None:
+    def put(self, rows: Indices, points: Sequence[Any]) -> None:
         """All fields but attributes, times, exemplars and flags."""
-        one = self._rows[row]
-        count = one.zero_count
-        for name, buckets in zip(_SIDES, (one.positive, one.negative), strict=True):
-            if not len(buckets.counts):
-                point.ClearField(name)
-                continue
-            side, counts = getattr(point, name), buckets.counts.tolist()
-            side.offset = buckets.offset
-            side.bucket_counts[:] = counts
-            count += sum(counts)
-        point.count, point.zero_count = count & COUNT_MASK, one.zero_count
-        point.scale, point.zero_threshold = one.scale, one.zero_threshold
-        put_known(point, "sum", one.total)
-        for name, extreme in zip(self._extremes, (one.minimum, one.maximum), strict=False):
-            put_known(point, name, extreme)
+        for row, point in zip(rows.tolist(), points, strict=True):
+            one = self._rows[row]
+            count = one.zero_count
+            for name, buckets in zip(_SIDES, (one.positive, one.negative), strict=True):
+                if not len(buckets.counts):
+                    point.ClearField(name)
+                    continue
+                side, counts = getattr(point, name), buckets.counts.tolist()
+                side.offset = buckets.offset
+                side.bucket_counts[:] = counts
+                count += sum(counts)
+            point.count, point.zero_count = count & COUNT_MASK, one.zero_count & COUNT_MASK
+            point.scale, point.zero_threshold = one.scale, one.zero_threshold
+            put_known(point, "sum", one.total)
+            for name, extreme in zip(self._extremes, (one.minimum, one.maximum), strict=False):
+                put_known(point, name, extreme)
 
     def state(self, count: int) -> dict[str, Array]:
         """Numbers one per row, buckets one after the other."""
         rows = self._rows[:count]
         arrays: dict[str, Array] = {
             "scale": np.array([one.scale for one in rows], np.int64),
-            "zero_count": np.array([one.zero_count for one in rows], np.uint64),
+            "zero_count": np.array([one.zero_count & COUNT_MASK for one in rows], np.uint64),
             "reals": np.array([[one.total, one.zero_threshold, one.minimum, one.maximum] for one in rows], np.float64),
         }
         for side in _SIDES:

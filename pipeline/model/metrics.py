@@ -5,9 +5,9 @@ Points of all types of metrics stand in one table; the columns of their metric a
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
-from typing import Any, ClassVar, NamedTuple, Self
+from typing import Any, ClassVar, NamedTuple, Protocol, Self
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -15,7 +15,7 @@ import numpy.typing as npt
 from opentelemetry.proto.metrics.v1 import metrics_pb2 as pb
 
 from pipeline.model.attribute_text import plain_value, value_text
-from pipeline.model.batch import Batch
+from pipeline.model.batch import Batch, BatchProjection
 from pipeline.model.column import Floats, Int32s, Int64s
 from pipeline.model.records import PARENT, Field, Kind, Level, Records, ValueType, Words
 from pipeline.model.snapshot import Point
@@ -161,8 +161,17 @@ class FlatProjection:
         return False
 
 
+class MetricProjection(BatchProjection, Protocol):
+    """What a batch of metrics needs of the decoder that made it."""
+
+    def as_cumulative(self, batch: MetricBatch, bodies: Mapping[int, bytes]) -> MetricBatch:
+        """See ``MetricBatch.as_cumulative``."""
+
+
 class MetricBatch(Batch):
     """n data points of one request."""
+
+    projection: MetricProjection
 
     signal = "metrics"
     items = "data points"
@@ -214,6 +223,15 @@ class MetricBatch(Batch):
     def types(self) -> Words:
         """uint64[n]: the type of each point's metric, as a number."""
         return self.words(self._field("metric.type"))
+
+    def as_cumulative(self, bodies: Mapping[int, bytes]) -> MetricBatch:
+        """The batch with other points in some rows of the table of points, whose metrics are cumulative from now on.
+
+        Args:
+            bodies: Row → encoded data point; for all points of a metric that are in the batch, or none.
+        Cost: one copy of the batch's bytes, and a second decoding.
+        """
+        return self.projection.as_cumulative(self, bodies)
 
     def children(self, level: Level) -> tuple[Int64s, Int64s]:
         """The exemplars or quantiles of the points: the index of the point in the batch, and their rows."""

@@ -7,6 +7,7 @@ point. Delta points are added to what is there (OpenTelemetry data model, "Sums:
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
@@ -57,8 +58,8 @@ class DeltaColumn(ValueColumn):
     """Values of a type that has a delta form."""
 
     @abstractmethod
-    def put(self, row: int, point: Any) -> None:
-        """Write the values of a row into a data point of the official classes."""
+    def put(self, rows: Indices, points: Sequence[Any]) -> None:
+        """Write the values of rows into data points of the official classes."""
 
     @abstractmethod
     def state(self, count: int) -> dict[str, Array]:
@@ -122,12 +123,14 @@ class NumberColumn(ArrayColumn):
         """Copies."""
         return NumberValues(self._real(rows), exemplars)
 
-    def put(self, row: int, point: Any) -> None:
+    def put(self, rows: Indices, points: Sequence[Any]) -> None:
         """``as_int`` or ``as_double``."""
-        if self._arrays["is_whole"][row]:
-            point.as_int = int(self._arrays["whole"][row])
-        else:
-            point.as_double = self._arrays["real"][row]
+        whole, real, is_whole = (self._arrays[name][rows].tolist() for name in ("whole", "real", "is_whole"))
+        for i, point in enumerate(points):
+            if is_whole[i]:
+                point.as_int = whole[i]
+            else:
+                point.as_double = real[i]
 
     def _real(self, rows: Indices) -> Floats:
         whole = self._arrays["whole"][rows].astype(np.float64)
@@ -163,15 +166,16 @@ class HistogramColumn(ArrayColumn):
         counts = self._arrays["counts"][rows].astype(np.float64)
         return HistogramValues(self.bounds, counts, self._arrays["sum"][rows], exemplars)
 
-    def put(self, row: int, point: Any) -> None:
+    def put(self, rows: Indices, points: Sequence[Any]) -> None:
         """Count, buckets where the point has some, sum and extremes where they are known."""
-        counts = self._arrays["counts"][row].tolist()
-        point.count = sum(counts) & COUNT_MASK
-        if point.bucket_counts:
-            point.bucket_counts[:] = counts
-        put_known(point, "sum", self._arrays["sum"][row])
-        for name in self._extremes:
-            put_known(point, name, self._arrays[name][row])
+        buckets = self._arrays["counts"][rows].tolist()
+        optional = {name: self._arrays[name][rows].tolist() for name in ("sum", *self._extremes)}
+        for i, (point, counts) in enumerate(zip(points, buckets, strict=True)):
+            point.count = sum(counts) & COUNT_MASK
+            if point.bucket_counts:
+                point.bucket_counts[:] = counts
+            for name, values in optional.items():
+                put_known(point, name, values[i])
 
     def _counts(self, columns: Columns, points: Indices) -> Array:
         """uint64[points, bounds + 1]. A histogram without bounds may come without buckets, but has a count."""
@@ -217,7 +221,7 @@ class SummaryColumn(ValueColumn):
 
 def put_known(point: Any, name: str, value: float) -> None:
     """An optional number of a data point; NaN: unknown."""
-    if np.isnan(value):
+    if math.isnan(value):
         point.ClearField(name)
     else:
         setattr(point, name, value)

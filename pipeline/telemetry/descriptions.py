@@ -1,6 +1,10 @@
 """What the engine's own metrics mean, shown as HELP on the page. Names are the Collector's where it has the same."""
 
 DESCRIPTIONS = {
+    "otelcol_deltatocumulative_datapoints": "Delta points processed; dropped ones with an error",
+    "otelcol_deltatocumulative_streams_limit": "Streams that may be tracked",
+    "otelcol_deltatocumulative_streams_max_stale": "Time after which streams without new points are forgotten",
+    "otelcol_deltatocumulative_streams_tracked": "Streams whose totals are kept",
     "otelcol_receiver_accepted_spans": "Spans that the pipelines have processed",
     "otelcol_receiver_refused_spans": "Spans that were not processed and may be sent again",
     "otelcol_receiver_failed_spans": "Spans that were not processed because of an internal error",

@@ -1,0 +1,5 @@
+"""``deltatocumulative``: adds up what applications send as differences."""
+
+from processors.deltatocumulative.processor import DeltaToCumulative
+
+__all__ = ["DeltaToCumulative"]

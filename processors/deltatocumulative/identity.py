@@ -1,0 +1,59 @@
+"""What tells one stream from another: digests, equal however a sender orders or encodes attributes.
+
+A stream is a resource, a scope, a metric (name, unit, type, monotonic) and the attributes of its points, with the types
+of their values. Source: the Collector's ``internal/exp/metrics/identity``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from functools import lru_cache
+from typing import Any
+
+from opentelemetry.proto.common.v1.common_pb2 import InstrumentationScope, KeyValue
+
+from pipeline.model.attribute_text import plain_value
+from pipeline.model.metrics import MetricBatch
+from pipeline.model.resources import identity, parse_resource
+
+SIZE = 16
+"""Bytes of an identity."""
+_CACHED_FAMILIES = 4_096
+
+
+class FamilyIdentities:
+    """Identities of the metrics of batches, all that points of one metric have in common. Those met last are cached."""
+
+    def __init__(self) -> None:
+        self._cached = lru_cache(_CACHED_FAMILIES)(_family)
+
+    def of(self, metrics: MetricBatch) -> dict[int, bytes]:
+        """Per row of the table of metrics, for the metrics that have points in the batch."""
+        found: dict[int, bytes] = {}
+        texts = [metrics[column] for column in ("scope", "metric.name", "metric.unit")]
+        types, is_monotonic = metrics["metric.type"].codes, metrics["is_monotonic"]
+        for i, row in enumerate(metrics.metric_rows.tolist()):
+            if row not in found:
+                scope, name, unit = (text.values[text.codes[i]] if text.codes[i] >= 0 else "" for text in texts)
+                resource = metrics.resource_bytes(int(metrics.resource_rows[i]))
+                found[row] = self._cached(resource, scope, name, unit, int(types[i]), bool(is_monotonic[i]))
+        return found
+
+
+def stream_identity(family: bytes, attributes: Iterable[KeyValue]) -> bytes:
+    """The identity of a stream of a family."""
+    return hashlib.blake2b(family + identity(_plain(attributes)), digest_size=SIZE).digest()
+
+
+def _family(resource: bytes, scope: bytes, name: str, unit: str, kind: int, is_monotonic: bool) -> bytes:
+    owner = InstrumentationScope.FromString(scope or b"")
+    parts: list[Any] = [identity(parse_resource(resource) or {}).hex(), identity(_plain(owner.attributes)).hex()]
+    parts += [owner.name, owner.version, name, unit, kind, is_monotonic]
+    return hashlib.blake2b(json.dumps(parts).encode(), digest_size=SIZE).digest()
+
+
+def _plain(attributes: Iterable[KeyValue]) -> dict[str, Any]:
+    """Plain values; of equal keys the last one counts."""
+    return {pair.key: plain_value(pair.value) for pair in attributes}

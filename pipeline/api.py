@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar, runtime_checkable
 
 from pydantic import BaseModel, ConfigDict
 
@@ -56,6 +56,8 @@ __all__ = [
     "Gauge",
     "Groups",
     "Histogram",
+    "Host",
+    "IncidentKeeper",
     "Intake",
     "Label",
     "LogBatch",
@@ -79,6 +81,9 @@ __all__ = [
     "label",
 ]
 
+
+R = TypeVar("R")
+A = TypeVar("A")
 
 SIGNALS = ("traces", "metrics", "logs")
 
@@ -272,6 +277,41 @@ class Host(Protocol):
 
     def snapshots(self) -> Sequence[MetricSnapshot]:
         """What every processor and connector has measured, cumulative, as of now."""
+
+    def ask(self, role: type[R], question: Callable[[R], A]) -> dict[str, A]:
+        """Put a question to every processor and connector that plays a role.
+
+        Args:
+            role: A class, or a protocol that can be checked at run time, such as ``IncidentKeeper``.
+            question: Called with each of them, while it does nothing else; should be quick, for spans wait.
+        Returns:
+            The answers by component id.
+        """
+
+
+@runtime_checkable
+class IncidentKeeper(Protocol):
+    """A processor that knows of incidents; the admin extension and ``weir incidents`` show them.
+
+    ``docs/api/openapi.yaml`` describes the JSON of incidents and mutes.
+    """
+
+    def list_incidents(self) -> list[dict[str, Any]]:
+        """Open incidents, then the last closed ones."""
+
+    def list_mutes(self) -> list[dict[str, Any]]:
+        """Mutes that hold."""
+
+    def mute_incident(self, incident_id: str, duration_s: float | None, reason: str) -> None:
+        """Say no more about incidents like this one, until they change or the time is over.
+
+        Raises:
+            LookupError: It knows no such incident.
+            ValueError: There are too many mutes.
+        """
+
+    def unmute_incident(self, incident_id: str) -> None:
+        """Take back the mute that was made from an incident. Raises LookupError where there is none."""
 
 
 class Extension(Component):

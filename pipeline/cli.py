@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn, cast
 
 import typer
 
-from pipeline import __version__
+from pipeline import __version__, incidents_command
 from pipeline.errors import ConfigError, WeirError
 
 if TYPE_CHECKING:
@@ -232,6 +232,9 @@ def export_dashboards(
     flavour = f"{naming}{'-ms' if unit == 'ms' else ''}-{histograms}"
     for path in export(flavour, directory, edition=cast("Edition", edition), datasource=datasource, min_step=min_step):
         typer.echo(path)
+
+
+app.add_typer(incidents_command.app, name="incidents")
 
 
 @app.command()

@@ -1,14 +1,16 @@
-"""Services as JSON, for Backstage and other catalogues; described in ``docs/api/openapi.yaml``.
+"""Services and incidents as JSON, for Backstage, other catalogues and ``weir incidents``; described in
+``docs/api/openapi.yaml``.
 
 - ``/api/v1/services``: all of them.
 - ``/api/v1/services/{name}``: one.
+- ``/api/v1/incidents``, ``/api/v1/mutes``: see ``incident_pages``.
 
-Everything comes from the metrics that the components have at the time of the request, so nothing is measured twice.
+What is said of services comes from the metrics that the components have at the time of the request, so nothing is
+measured twice.
 """
 
 from __future__ import annotations
 
-import json
 import threading
 import urllib.parse
 from collections import deque
@@ -17,7 +19,10 @@ from typing import Any
 from pydantic import Field
 
 from pipeline.api import ComponentConfig, Extension, Host, Settings
+from pipeline.config.secrets import Secret
 from pipeline.endpoint import Endpoint
+from pipeline.extensions.incident_pages import MAX_BODY_BYTES, READING, IncidentPages
+from pipeline.extensions.json_answers import answer, error, wrong_method
 from pipeline.extensions.service_reading import Reading, read
 from pipeline.extensions.service_view import view
 from pipeline.http_server import HttpServer, Request, Response
@@ -34,16 +39,19 @@ class AdminConfig(ComponentConfig):
     """Keys of the admin extension.
 
     Attributes:
-        endpoint: Where to listen. There is no authentication.
+        endpoint: Where to listen. Reading needs no authentication.
+        token: Bearer token of requests that change something: mute and unmute. Needed where other machines can reach
+            the endpoint.
         degraded_error_ratio: Share of failed spans from which a service is degraded.
     """
 
     endpoint: Endpoint = "127.0.0.1:8890"
+    token: Secret = Secret("")
     degraded_error_ratio: float = Field(default=0.05, gt=0, le=1)
 
 
 class Admin(Extension):
-    """Answers what is known about services."""
+    """Answers what is known about services and incidents."""
 
     Config = AdminConfig
 
@@ -53,6 +61,7 @@ class Admin(Extension):
         self._logger = settings.telemetry.logger
         self._host: Host | None = None
         self._server: HttpServer | None = None
+        self._incidents = IncidentPages(config.endpoint, config.token)
         self._lock = threading.Lock()
         self._kept: deque[tuple[int, Reading]] = deque()
         self._shown: tuple[int, float | None, dict[str, Any]] | None = None
@@ -60,7 +69,9 @@ class Admin(Extension):
     def start(self, host: Host) -> None:
         """Bind and answer."""
         self._host = host
-        self._server = HttpServer(self._config.endpoint, self.answer, max_body_bytes=0, threads=1, name="admin")
+        self._server = HttpServer(
+            self._config.endpoint, self.answer, max_body_bytes=MAX_BODY_BYTES, threads=1, name="admin"
+        )
         self._server.start()
         self._logger.info("listening", endpoint="{}:{}".format(*self._server.address))
 
@@ -79,17 +90,19 @@ class Admin(Extension):
 
     def answer(self, request: Request) -> Response:
         """The answer to one request."""
+        if self._host is None:
+            raise RuntimeError("not started")
         name = _service_of(request.path)
         if name is None:
-            return _error(404, "there is no such page")
-        if request.method not in {"GET", "HEAD"}:
-            return _error(405, "only GET and HEAD", {"allow": "GET, HEAD"})
+            return self._incidents.answer(request, self._host) or error(404, "there is no such page")
+        if request.method not in READING:
+            return wrong_method("GET, HEAD")
         window_s, services = self._services()
         if not name:
-            return _json(200, {"window_seconds": window_s, "services": list(services.values())})
+            return answer(200, {"window_seconds": window_s, "services": list(services.values())})
         if name not in services:
-            return _error(404, "no such service is known")
-        return _json(200, {"window_seconds": window_s, **services[name]})
+            return error(404, "no such service is known")
+        return answer(200, {"window_seconds": window_s, **services[name]})
 
     def _services(self) -> tuple[float | None, dict[str, Any]]:
         """Seconds that the figures are of, and services by name."""
@@ -122,12 +135,3 @@ def _service_of(path: str) -> str | None:
         return ""
     name = path.removeprefix(f"{SERVICES}/")
     return None if name == path or "/" in name else urllib.parse.unquote(name)
-
-
-def _error(status: int, text: str, headers: dict[str, str] | None = None) -> Response:
-    return _json(status, {"error": text}, headers)
-
-
-def _json(status: int, body: Any, headers: dict[str, str] | None = None) -> Response:
-    text = json.dumps(body, allow_nan=False, ensure_ascii=False)
-    return Response(status, text.encode(errors="replace"), "application/json", headers or {})

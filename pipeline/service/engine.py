@@ -14,7 +14,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -35,6 +35,9 @@ from pipeline.telemetry import ComponentTelemetry, OwnMetrics
 from pipeline.telemetry.edges import log_fault
 from pipeline.telemetry.process import observe_process
 from pipeline.telemetry.series import SeriesFigures
+
+R = TypeVar("R")
+A = TypeVar("A")
 
 EXPIRY_INTERVAL_S = 1.0
 LOGS_INTERVAL_S = 1.0
@@ -194,6 +197,15 @@ class Engine:
         with self._lock:
             now = self.clock.unix_nano()
             return [meter.collect(now, exported=False) for meter in self.graph.meters.values() if meter.instruments]
+
+    def ask(self, role: type[R], question: Callable[[R], A]) -> dict[str, A]:
+        """See ``pipeline.api.Host``. The lock is held for each question."""
+        answers = {}
+        for (_, processor_id), processor in self.graph.processors.items():
+            if isinstance(processor, role):
+                with self._lock:
+                    answers[processor_id] = question(processor)
+        return answers
 
     @property
     def own_metrics_addresses(self) -> list[tuple[str, int]]:

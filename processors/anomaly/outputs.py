@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from pipeline.api import Label, Settings, SpanIds
 from pipeline.model.limits import Limits
-from processors.anomaly import names
+from processors.anomaly import names, own_metrics
 from processors.anomaly.detector import Bools, Floats, Matrix
 from processors.anomaly.events import anomaly_event, incident_event
 from processors.anomaly.explanation import sentence
@@ -21,9 +21,10 @@ from processors.anomaly.tick_inputs import ERROR_SCALE
 SERIES_LABELS = tuple(Label(name, ()) for name in (*names.ANOMALY_LABELS, "span_kind", "peer_service"))
 INCIDENT_LABELS = tuple(Label(name, ()) for name in names.INCIDENT_LABELS)
 SUSPECT_LABELS = tuple(Label(name, ()) for name in names.SUSPECT_LABELS)
+ONSETS = names.ANOMALY_ONSETS.removesuffix("_total")
 TIME_TO_DETECT = names.INCIDENT_TIME_TO_DETECT.removesuffix("_seconds")
 TIME_TO_RESOLVE = names.INCIDENT_TIME_TO_RESOLVE.removesuffix("_seconds")
-"""The exposition adds the unit."""
+"""The exposition adds ``_total`` and the unit."""
 SECONDS = (1.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0, 14400.0)
 MAX_INCIDENTS = 256
 MAX_SUSPECTS = 1024
@@ -53,7 +54,7 @@ class Outputs:
         )
         self.active = meter.gauge(names.ANOMALY_ACTIVE, description="1 while a series is anomalous", table=self.table)
         self.onsets = meter.counter(
-            names.ANOMALY_ONSETS, description="How often a series became anomalous", table=self.table, exemplars=True
+            ONSETS, description="How often a series became anomalous", table=self.table, exemplars=True
         )
         self.lower = meter.gauge(
             names.ANOMALY_EXPECTED_LOWER, description="Lower end of what was expected", table=self.table
@@ -133,7 +134,7 @@ class Outputs:
                 for row in turned[:MAX_EVENTS]:
                     self._tell_anomaly(what, bank.names(row), row, matrix, now, band, examples.get(row, []))
             withheld = max(len(began) - MAX_EVENTS, 0) + max(len(ended) - MAX_EVENTS, 0)
-            self._telemetry.count(names.OWN_EVENTS_WITHHELD, withheld)
+            self._telemetry.count(own_metrics.EVENTS_WITHHELD, withheld)
 
     def _tell_anomaly(
         self,

@@ -12,7 +12,7 @@ import numpy as np
 
 from pipeline.api import MetricBatch, Processor, Settings, SpanBatch
 from pipeline.model.last_values import READS
-from processors.anomaly import checkpoint, names
+from processors.anomaly import checkpoint, own_metrics
 from processors.anomaly.book import Book
 from processors.anomaly.config import Config as AnomalyConfig
 from processors.anomaly.detector import Floats, Matrix, make
@@ -83,18 +83,18 @@ class Anomaly(Processor):
     def start(self) -> None:
         """Show the own metrics at 0."""
         for fate in FATES:
-            self._telemetry.count(names.OWN_SPANS, 0, outcome=fate)
+            self._telemetry.count(own_metrics.SPANS, 0, outcome=fate)
         for what in CHANGES:
-            self._telemetry.count(names.OWN_INCIDENTS, 0, change=what)
+            self._telemetry.count(own_metrics.INCIDENTS, 0, change=what)
         for name in (
-            names.OWN_REFUSED_SERIES,
-            names.OWN_COLD_STARTS,
-            names.OWN_QUIET_CHANGES,
-            names.OWN_EVENTS_WITHHELD,
+            own_metrics.REFUSED_SERIES,
+            own_metrics.COLD_STARTS,
+            own_metrics.QUIET_CHANGES,
+            own_metrics.EVENTS_WITHHELD,
         ):
             self._telemetry.count(name, 0)
-        self._telemetry.gauge(names.OWN_SERIES, lambda: self.bank.live)
-        self._telemetry.gauge(names.OWN_MUTES, lambda: len(self.book.mutes))
+        self._telemetry.gauge(own_metrics.SERIES, lambda: self.bank.live)
+        self._telemetry.gauge(own_metrics.MUTES, lambda: len(self.book.mutes))
 
     def process_traces(self, spans: SpanBatch) -> SpanBatch:
         """Take spans into their ticks."""
@@ -129,7 +129,7 @@ class Anomaly(Processor):
         try:
             self._since = checkpoint.load(state, self._parts())
         except ValueError as error:
-            self._telemetry.count(names.OWN_COLD_STARTS, 1)
+            self._telemetry.count(own_metrics.COLD_STARTS, 1)
             self._telemetry.logger.limited("cold_start", "Detectors start without memory.", error=str(error))
 
     def shutdown(self) -> None:
@@ -279,11 +279,11 @@ class Anomaly(Processor):
 
     def _publish(self, change: Change) -> None:
         self.changes = [*self.changes[-99:], change]
-        self._telemetry.count(names.OWN_INCIDENTS, 1, change=change.what)
+        self._telemetry.count(own_metrics.INCIDENTS, 1, change=change.what)
         if self.book.told(change):
             self._tell(change)
         else:
-            self._telemetry.count(names.OWN_QUIET_CHANGES, 1)
+            self._telemetry.count(own_metrics.QUIET_CHANGES, 1)
 
     def _tell(self, change: Change) -> None:
         self._outputs.show_change(change, is_first=change.what == "opened" and not change.incident.told)
@@ -293,8 +293,8 @@ class Anomaly(Processor):
         """Own metrics, for what has been added since the last time."""
         totals = dict(zip(FATES, self._store.fates.tolist(), strict=True))
         for fate, total in totals.items():
-            self._grow(names.OWN_SPANS, total, outcome=fate)
-        self._grow(names.OWN_REFUSED_SERIES, self.bank.refused)
+            self._grow(own_metrics.SPANS, total, outcome=fate)
+        self._grow(own_metrics.REFUSED_SERIES, self.bank.refused)
         if totals["thinned"] > 0 and self._store.thinning:
             self._telemetry.logger.limited(
                 "thinned",

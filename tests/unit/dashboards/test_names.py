@@ -16,7 +16,11 @@ def labels_of(labels: tuple[object, ...]) -> set[str]:
 
 def test_metrics_of_the_anomaly_processor_have_the_agreed_names() -> None:
     run: Harness[Anomaly] = Harness(Anomaly)
-    kinds = {MetricKind.GAUGE: MetricType.GAUGE, MetricKind.HISTOGRAM: MetricType.HISTOGRAM}
+    kinds = {
+        MetricKind.GAUGE: MetricType.GAUGE,
+        MetricKind.SUM: MetricType.COUNTER,
+        MetricKind.HISTOGRAM: MetricType.HISTOGRAM,
+    }
     made = {
         NAMER.metric(instrument.name, instrument.unit, kinds[instrument.kind])
         for instrument in run.processor._outputs.__dict__.values()

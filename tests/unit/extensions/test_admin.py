@@ -236,4 +236,4 @@ def test_answers_are_as_the_schema_says(path: str) -> None:
 def test_the_schema_refuses_what_it_does_not_know() -> None:
     answer = Response(200, json.dumps({"window_seconds": None, "services": [{"name": "cart", "more": 1}]}).encode())
     assert problems(answer, "ServiceList")
-    assert list(OPENAPI["paths"]) == ["/api/v1/services", "/api/v1/services/{name}"]
+    assert [path for path in OPENAPI["paths"] if "services" in path] == ["/api/v1/services", "/api/v1/services/{name}"]

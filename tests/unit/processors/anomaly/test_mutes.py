@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from pipeline.testing import Harness
-from processors.anomaly import Anomaly, names
+from processors.anomaly import Anomaly, names, own_metrics
 from processors.anomaly.incidents import Incident
 from processors.anomaly.mutes import MAX_MUTES, Mute, Mutes, MutesFullError, Pattern
 from tests.unit.processors.anomaly.shop import Fault, calls, send
@@ -69,7 +69,7 @@ def test_the_same_fault_again_is_quiet(shop: Shop) -> None:
     assert shop.active() == []
     assert shop.play(30) == []
     assert shop.newest["state"] == "resolved"
-    assert shop.run.own.value(names.OWN_QUIET_CHANGES) >= 2
+    assert shop.run.own.value(own_metrics.QUIET_CHANGES) >= 2
     [mute] = shop.run.processor.list_mutes()
     assert mute["hits"] == 1
 

@@ -96,7 +96,7 @@ def test_exemplars_of_the_metrics_lead_to_the_same_spans(incident: tuple[Harness
     assert values.exemplars is not None
     assert values.exemplars.trace_id[0].tobytes() == opened.trace_id
     assert values.exemplars.span_id[0].tobytes() == opened.span_id
-    onsets = metrics[names.ANOMALY_ONSETS].values
+    onsets = metrics["weir_anomaly_onsets"].values
     assert isinstance(onsets, NumberValues)
     assert onsets.exemplars is not None
     told = {record.trace_id for record in of(records, names.ANOMALY_OPENED)}
@@ -114,7 +114,7 @@ def test_each_anomaly_is_told_when_it_begins_and_when_it_ends(
     assert charge[0].body.startswith("Anomaly opened: payment exclusive time ")
     assert len(charge[0].trace_id) == 16
     assert len(opened) == len(resolved) > 0
-    counted = sum(point.value for point in run.metrics() if point.name == names.ANOMALY_ONSETS)
+    counted = sum(point.value for point in run.metrics() if point.name == "weir_anomaly_onsets")
     assert counted == len(opened)
 
 

@@ -1,0 +1,10 @@
+"""Names of the metrics about the processor itself."""
+
+SPANS = "weir_anomaly_spans"
+SERIES = "weir_anomaly_series"
+REFUSED_SERIES = "weir_anomaly_series_refused"
+COLD_STARTS = "weir_anomaly_cold_starts"
+INCIDENTS = "weir_incidents"
+MUTES = "weir_incident_mutes"
+QUIET_CHANGES = "weir_incident_changes_muted"
+EVENTS_WITHHELD = "weir_anomaly_events_withheld"

@@ -1,0 +1,92 @@
+"""``weir incidents`` against a running engine, over HTTP."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from pipeline.cli import app
+from pipeline.service.engine import Engine
+from pipeline.testing import FakeClock, span_batch
+from tests.unit.processors.anomaly.shop import calls
+from tests.unit.service.parts import checked
+
+CONFIGURATION = """
+receivers: {feed: }
+connectors: {anomaly: {differs_by: [span.card.type]}}
+exporters: {metrics: , debug: }
+extensions: {admin: {endpoint: "127.0.0.1:0"}}
+service:
+  extensions: [admin]
+  pipelines:
+    traces: {receivers: [feed], exporters: [anomaly]}
+    metrics: {receivers: [anomaly], exporters: [metrics]}
+    logs: {receivers: [anomaly], exporters: [debug]}
+"""
+
+
+@pytest.fixture(scope="module")
+def endpoint() -> Iterator[str]:
+    """A shop whose payments by one card are slow."""
+    clock = FakeClock()
+    engine = Engine(checked(CONFIGURATION), clock)
+    engine.start()
+    consume = engine.graph.consumers["feed", "traces"]
+    for tick in range(62):
+        consume(span_batch(spans=calls(tick, fault={"payment:amex": 8.0} if tick >= 50 else None)))
+        clock.advance(10)
+    admin: Any = engine.graph.extensions["admin"]
+    yield "http://{}:{}".format(*admin.address)
+    engine.stop(1.0)
+
+
+def weir(endpoint: str, *arguments: str) -> str:
+    result = CliRunner().invoke(app, ["incidents", *arguments, "--endpoint", endpoint])
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def test_list_show_mute_unmute(endpoint: str) -> None:
+    [line] = weir(endpoint, "list").splitlines()
+    name, state, severity, root, *evidence = line.split()
+    assert (state, severity, root) == ("open", "warning", "payment")
+    assert evidence[:2] == ["payment", "exclusive"]
+    story = weir(endpoint, "show", name)
+    assert "% of slow spans have card.type=amex against" in story
+    assert f"{name}: open, warning" in story
+    shown = json.loads(weir(endpoint, "show", name, "--json"))
+    assert shown["causes"][0]["service"] == "payment"
+    assert shown["exemplars"][0]["trace_id"] in story
+
+    assert weir(endpoint, "mute", name, "--for", "2h", "--reason", "known") == f"{name} is muted for 2h\n"
+    assert weir(endpoint, "list").split()[1] == "muted"
+    mutes = weir(endpoint, "list", "--mutes")
+    assert name in mutes
+    assert "known" in mutes
+    weir(endpoint, "unmute", name)
+    assert weir(endpoint, "list", "--mutes") == "no mutes\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "said"),
+    [
+        (["show", "nobody"], 1, "no such incident is known"),
+        (["mute", "nobody"], 1, "no such incident is known"),
+        (["unmute", "a/b"], 1, "there is no such mute"),
+        (["mute", "nobody", "--for", "soon"], 2, "soon"),
+    ],
+)
+def test_what_cannot_be_done_is_explained(endpoint: str, arguments: list[str], status: int, said: str) -> None:
+    result = CliRunner().invoke(app, ["incidents", *arguments, "--endpoint", endpoint])
+    assert result.exit_code == status
+    assert said in result.output
+
+
+def test_nobody_at_home() -> None:
+    result = CliRunner().invoke(app, ["incidents", "list", "--endpoint", "http://127.0.0.1:1"])
+    assert result.exit_code == 1
+    assert "is the extension `admin` configured?" in result.output

@@ -54,8 +54,8 @@ test-all: test-pure ## all tests: uncompiled, compiled, and with real components
 bench: $(DEVELOP) $(BUILT) ## measure; ARGS="--quick" or ARGS="--only decode"
 	@$(BIN)/python -m benchmarks.run $(ARGS)
 
-golden: $(DEVELOP) $(BUILT) ## rewrite the expected outputs of tests/golden; read the diff
-	WEIR_REWRITE_GOLDEN=1 $(BIN)/python -m pytest tests/golden $(ARGS)
+golden: $(DEVELOP) $(BUILT) ## rewrite the expected outputs of tests/golden and of the chart (with helm); read the diff
+	WEIR_REWRITE_GOLDEN=1 $(BIN)/python -m pytest tests/golden tests/unit/deploy $(ARGS)
 
 fuzz: $(DEVELOP) $(BUILT) ## hostile bytes against the compiled decoders; ARGS="--seconds 600"
 	$(BIN)/python -m tests.fuzz $(ARGS)

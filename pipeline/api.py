@@ -104,6 +104,10 @@ class ComponentConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, arbitrary_types_allowed=True)
 
 
+def _no_extension(extension_id: str) -> Extension:
+    raise ConfigError([f'"{extension_id}" is not among service.extensions'])
+
+
 @dataclass(frozen=True)
 class Settings:
     """What the engine gives a component.
@@ -115,6 +119,8 @@ class Settings:
         telemetry: Logger and metrics about the component itself.
         resource: Resource attributes of this Weir process (``service.instance.id`` is stable across restarts).
         logs: Log records for users, sent downstream.
+        extension: The extension of an id, which runs from before the component starts until after its shutdown. Raises
+            ``ConfigError`` where ``service.extensions`` does not name it.
     """
 
     id: str
@@ -123,6 +129,7 @@ class Settings:
     telemetry: ComponentTelemetry
     resource: Mapping[str, str] = field(default_factory=dict)
     logs: LogEmitter = field(default_factory=LogEmitter)
+    extension: Callable[[str], Extension] = _no_extension
 
 
 class Component:

@@ -10,10 +10,12 @@ from typing import ClassVar
 from pipeline.api import Collect, ComponentConfig, Exporter, LogBatch, MetricBatch, MetricSnapshot, Settings, SpanBatch
 from pipeline.codec.otlp_metrics_encode import encode as encode_snapshot
 from pipeline.config.durations import Duration
-from pipeline.errors import PermanentError
+from pipeline.errors import ConfigError, PermanentError
 from pipeline.exporters.queue_config import QueueConfig
+from pipeline.exporters.queued import QueueStore
 from pipeline.exporters.retry import RetryConfig
 from pipeline.exporters.sending_queue import SendingQueue, Shipping
+from pipeline.extensions.file_storage import FileStorage
 from pipeline.receivers.signals import SIGNALS
 
 
@@ -40,6 +42,7 @@ class PushExporter(Exporter):
         self._push_config = config
         self._settings = settings
         self._queues: dict[str, SendingQueue] = {}
+        self._storage = self._storage_of(config.sending_queue)
 
     @abstractmethod
     def shipping(self, signal: str) -> Shipping | None:
@@ -53,9 +56,25 @@ class PushExporter(Exporter):
                 queue = self._queues[signal] = self._queue(shipping)
                 queue.start()
 
+    def _storage_of(self, config: QueueConfig) -> FileStorage | None:
+        if config.storage is None:
+            return None
+        try:
+            storage = self._settings.extension(config.storage)
+        except ConfigError as error:
+            raise ConfigError([f"sending_queue.storage: {problem}" for problem in error.problems]) from error
+        if not isinstance(storage, FileStorage):
+            raise ConfigError([f'sending_queue.storage: "{config.storage}" is no file_storage'])
+        return storage
+
     def _queue(self, shipping: Shipping) -> SendingQueue:
         config, settings = self._push_config, self._settings
-        return SendingQueue(shipping, config.sending_queue, config.retry_on_failure, settings.clock, settings.telemetry)
+        store: QueueStore | None = None
+        if self._storage is not None:
+            store = self._storage.open(f"{settings.id}_{shipping.signal}", settings.telemetry)
+        return SendingQueue(
+            shipping, config.sending_queue, config.retry_on_failure, settings.clock, settings.telemetry, store=store
+        )
 
     def export_traces(self, spans: SpanBatch) -> None:
         """Put spans into their queue."""

@@ -39,3 +39,5 @@ class QueueConfig(ComponentConfig):
     """True: wait for room, and with it all pipelines. False: refuse, so that the sender tries again."""
     wait_for_result: Literal[False] = False
     batch: BatchConfig | None = None
+    storage: str | None = None
+    """Id of a ``file_storage`` extension: what waits survives the process. None: memory."""

@@ -26,20 +26,51 @@ class Request:
     items: int
     since_nano: int = 0
 
+    @property
+    def size(self) -> int:
+        """Bytes of the payload."""
+        return len(self.payload)
+
+
+class Waiting(Protocol):
+    """What can be known of a request without reading its payload."""
+
+    @property
+    def items(self) -> int:
+        """See ``Request``."""
+
+    @property
+    def size(self) -> int:
+        """See ``Request``."""
+
+    @property
+    def since_nano(self) -> int:
+        """See ``Request``."""
+
 
 class QueueStore(Protocol):
     """Holds requests in order. Called under the queue's lock, by one thread at a time."""
 
-    def append(self, request: Request) -> None:
-        """Keep a request, at the end. When this returns, a durable store has it for good."""
+    survives: bool
+    """What is left at the end is there again at the next start."""
 
-    def take(self) -> Request:
-        """The oldest request that nobody has taken. It is kept until ``done``."""
+    def append(self, request: Request) -> None:
+        """Keep a request, at the end. When this returns, a store that survives has it for good.
+
+        Raises:
+            RetryableError: It cannot be kept now.
+        """
+
+    def take(self) -> Request | None:
+        """The oldest request that nobody has taken, which is kept until ``done``; None where it is lost."""
 
     def done(self, request: Request) -> None:
         """A taken request was delivered or given up."""
 
-    def __iter__(self) -> Iterator[Request]:
+    def close(self) -> None:
+        """No more of the above."""
+
+    def __iter__(self) -> Iterator[Waiting]:
         """Those that nobody has taken, oldest first."""
 
     def __len__(self) -> int:
@@ -48,6 +79,8 @@ class QueueStore(Protocol):
 
 class MemoryStore:
     """Gone when the process ends."""
+
+    survives = False
 
     def __init__(self) -> None:
         self._requests: deque[Request] = deque()
@@ -62,6 +95,9 @@ class MemoryStore:
 
     def done(self, request: Request) -> None:
         """See ``QueueStore``; memory has nothing to forget."""
+
+    def close(self) -> None:
+        """See ``QueueStore``; nor anything to close."""
 
     def __iter__(self) -> Iterator[Request]:
         return iter(self._requests)

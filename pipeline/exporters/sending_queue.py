@@ -19,11 +19,11 @@ import random
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from pipeline.errors import PermanentError, RetryableError
 from pipeline.exporters.queue_config import QueueConfig
-from pipeline.exporters.queued import MemoryStore, QueueStore, Request
+from pipeline.exporters.queued import MemoryStore, QueueStore, Request, Waiting
 from pipeline.exporters.retry import Backoff, RetryConfig
 from pipeline.exporters.verdict import Fate, Verdict
 from pipeline.telemetry.edges import ITEM_NAMES, log_fault
@@ -118,10 +118,10 @@ class SendingQueue:
         self._used = 0
         self._waiting_size = 0
         self._under_way: dict[int, Request] = {}
+        self._kept: list[Request] = []
+        """Taken, not sent before the stop, and left to the next start."""
         self._counts = _Counts(shipping.signal, telemetry)
-        for request in self._store:
-            self._used += self._room_of(request)
-            self._waiting_size += self._batch_size(request)
+        self._recount()
         label = {"data_type": shipping.signal, **shipping.labels}
         telemetry.gauge("otelcol_exporter_queue_size", lambda: self._used, unit=f"{{{config.sizer}}}", **label)
         capacity = config.queue_size
@@ -150,7 +150,11 @@ class SendingQueue:
             while self._config.block_on_overflow and self._is_full() and not self._closing:
                 self._wait(self._changed, None)
             self._refuse_if_full(items)
-            self._store.append(request)
+            try:
+                self._store.append(request)
+            except RetryableError:
+                self._counts.refused(items)
+                raise
             self._used += self._room_of(request)
             self._waiting_size += self._batch_size(request)
             if self._needs_consumer():
@@ -185,36 +189,42 @@ class SendingQueue:
                 self._changed.notify_all()
 
     def drain(self, timeout_s: float) -> int:
-        """Send what waits, within the time; what is left then is counted and given up.
+        """Send what waits, within the time. What is left then is counted and given up. From a store that survives
+        nothing more is taken: what is under way has its attempt, and the rest is sent after the next start.
 
         Returns:
             Items that were not sent.
         """
         self.close(timeout_s)
         with self._changed:
-            while self._store or self._under_way:
+            while self._under_way or (self._store and not self._store.survives):
                 left_s = self._left_s()
                 if left_s <= 0:
                     break
                 self._wait(self._changed, left_s)
+            if self._abandoned:
+                return 0
             self._abandoned = True
-            left = [*self._under_way.values(), *(self._store.take() for _ in range(len(self._store)))]
+            left: list[Waiting] = [*self._kept, *self._under_way.values(), *self._store]
             self._under_way.clear()
             self._used = 0
+            self._store.close()
             self._work.notify_all()
             self._changed.notify_all()
-        items = sum(request.items for request in left)
-        if items:
-            self._counts.failed(items, "shutdown")
-            self._telemetry.logger.warning(
-                "not everything could be sent before the stop",
-                signal=self._shipping.signal,
-                items=items,
-                requests=len(left),
-            )
+        self._report_left(left)
         for thread in self._threads:
             thread.join(0 if left else 1.0)
-        return items
+        return _items(left)
+
+    def _report_left(self, left: Sequence[Waiting]) -> None:
+        if not left:
+            return
+        about: dict[str, Any] = {"signal": self._shipping.signal, "items": _items(left), "requests": len(left)}
+        if self._store.survives:
+            self._telemetry.logger.info("not everything was sent before the stop; the rest waits on disk", **about)
+        else:
+            self._counts.failed(_items(left), "shutdown")
+            self._telemetry.logger.warning("not everything could be sent before the stop", **about)
 
     def _needs_consumer(self) -> bool:
         """More waits than those who sleep can take."""
@@ -232,6 +242,8 @@ class SendingQueue:
         while (batch := self._next_batch()) is not None:
             try:
                 self._deliver(batch)
+            except _Kept:
+                self._keep(batch)
             except Exception as error:  # a fault of ours must not end the thread
                 log_fault(self._telemetry, "sending failed; the batch is dropped", error, items=_items(batch))
                 self._settle(batch, 0, {"internal": _items(batch)})
@@ -240,11 +252,13 @@ class SendingQueue:
         """Requests to send as one; None when there will be no more."""
         with self._work:
             while True:
-                if self._abandoned or (self._closing and not self._store):
+                if self._abandoned or (self._closing and (self._store.survives or not self._store)):
                     return None
                 wait_s = self._seconds_to_flush() if self._store else None
                 if wait_s == 0:
-                    return self._take()
+                    if taken := self._take():
+                        return taken
+                    continue
                 self._idle += 1
                 self._wait(self._work, wait_s)
                 self._idle -= 1
@@ -262,11 +276,19 @@ class SendingQueue:
         size = 0
         while self._store and (not taken or (batch is not None and size < batch.min_size)):
             request = self._store.take()
+            if request is None:
+                self._recount()
+                continue
             taken.append(request)
             size += self._batch_size(request)
             self._under_way[id(request)] = request
-        self._waiting_size -= size
+        self._waiting_size = max(0, self._waiting_size - size)
         return taken
+
+    def _recount(self) -> None:
+        """The room that is taken: at the start, and when a store could not read a request."""
+        self._waiting_size = sum(map(self._batch_size, self._store))
+        self._used = sum(map(self._room_of, (*self._store, *self._under_way.values())))
 
     def _deliver(self, batch: list[Request]) -> None:
         """Send a batch in one or more messages, until each part of it has found its end."""
@@ -344,10 +366,16 @@ class SendingQueue:
                 return verdict
 
     def _pause(self, wait_s: float) -> bool:
-        """Wait between attempts; False where the stop comes first."""
+        """Wait between attempts; False where the stop comes first.
+
+        Raises:
+            _Kept: It does, and there is another start.
+        """
         until = self._clock.monotonic_nano() + round(wait_s * 1e9)
         with self._changed:
             while True:
+                if self._closing and self._store.survives:
+                    raise _Kept
                 if self._abandoned or (self._deadline_nano is not None and until >= self._deadline_nano):
                     return False
                 left = until - self._clock.monotonic_nano()
@@ -364,6 +392,13 @@ class SendingQueue:
 
     def _left_s(self) -> float:
         return ((self._deadline_nano or 0) - self._clock.monotonic_nano()) / 1e9
+
+    def _keep(self, batch: list[Request]) -> None:
+        with self._changed:
+            for request in batch:
+                if self._under_way.pop(id(request), None) is not None:
+                    self._kept.append(request)
+            self._changed.notify_all()
 
     def _settle(self, batch: list[Request], sent: int, failed: dict[str, int]) -> None:
         """Count the end of a batch, once, and give its room back. ``failed``: items by reason."""
@@ -404,11 +439,15 @@ class SendingQueue:
         level = logging.ERROR if verdict.fate is not Fate.SENT else logging.WARNING
         self._telemetry.logger.limited(f"final {verdict.reason}", what, level=level, error=verdict.message, items=items)
 
-    def _room_of(self, request: Request) -> int:
+    def _room_of(self, request: Waiting) -> int:
         return _size(request, self._config.sizer)
 
-    def _batch_size(self, request: Request) -> int:
+    def _batch_size(self, request: Waiting) -> int:
         return _size(request, self._config.batch.sizer) if self._config.batch is not None else 0
+
+
+class _Kept(Exception):  # noqa: N818 - no error
+    """The stop came before the next attempt, and the store survives it."""
 
 
 class _Counts:
@@ -433,11 +472,11 @@ class _Counts:
         self._telemetry.count(self._refused, items)
 
 
-def _size(request: Request, sizer: str) -> int:
+def _size(request: Waiting, sizer: str) -> int:
     if sizer == "requests":
         return 1
-    return request.items if sizer == "items" else len(request.payload)
+    return request.items if sizer == "items" else request.size
 
 
-def _items(batch: Sequence[Request]) -> int:
+def _items(batch: Sequence[Waiting]) -> int:
     return sum(request.items for request in batch)

@@ -13,7 +13,6 @@ is read from a file is executed.
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import os
@@ -23,7 +22,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from pipeline.config.check import Key
-from pipeline.errors import ConfigError
+from pipeline.file_lock import lock_file
 from pipeline.service.checkpoint import Checkpoint, Written
 
 MAGIC = b"WEIRCKP1"
@@ -46,17 +45,8 @@ class CheckpointFiles:
     def __init__(self, directory: Path) -> None:
         self._directory = directory
         self._running = directory / "running"
-        try:
-            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self.stopped_cleanly = not self._running.exists()
-            self._lock = os.open(self._running, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        except OSError as error:
-            raise ConfigError([f"cannot use the directory {directory}: {error.strerror}"]) from error
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            os.close(self._lock)
-            raise ConfigError([f"another process uses the directory {directory}; give each its own"]) from error
+        self.stopped_cleanly = not self._running.exists()
+        self._lock = lock_file(self._running)
         self._sync()
 
     def close(self, cleanly: bool) -> None:

@@ -1,7 +1,7 @@
 """From a checked configuration to objects that call each other.
 
-Built back to front: exporters first, then connectors and processors, receivers last, so that everything a node calls
-exists before it.
+Built back to front: extensions and exporters first, then connectors and processors, receivers last, so that everything
+a node calls exists before it.
 
     otlp ──┬─ traces:   drop_health_checks → [span_metrics]        (a connector: exporter here …
            └─ traces/2: redact → otlp/tempo
@@ -158,7 +158,7 @@ class _Builder:
         self.sinks: dict[tuple[Key, str], Consume] = {}
 
     def build(self) -> Graph:
-        for kind in ("exporters", "connectors", "processors", "receivers", "extensions"):
+        for kind in ("extensions", "exporters", "connectors", "processors", "receivers"):
             for (section, _), component in self.checked.components.items():
                 if section == kind:
                     self._construct(kind, component)
@@ -193,7 +193,7 @@ class _Builder:
 
         def make() -> tuple[Any, Meter]:
             meter = Meter(getattr(component.cls, "scope_name", component.definition.type), self.clock)
-            settings = Settings(component_id, self.clock, meter, telemetry, self.resource, logs)
+            settings = Settings(component_id, self.clock, meter, telemetry, self.resource, logs, self._extension)
             return component.cls(component.config, settings), meter
 
         node: Component
@@ -220,6 +220,12 @@ class _Builder:
             self.graph.receivers[component_id] = node
         elif isinstance(node, Extension):
             self.graph.extensions[component_id] = node
+
+    def _extension(self, extension_id: str) -> Extension:
+        extension = self.graph.extensions.get(extension_id)
+        if extension is None:
+            raise ConfigError([f'"{extension_id}" is not among service.extensions'])
+        return extension
 
     def _refused(self, component: CheckedComponent, texts: Sequence[str]) -> None:
         definition = component.definition

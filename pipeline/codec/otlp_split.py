@@ -25,7 +25,7 @@ METRIC_DATA = frozenset({5, 7, 9, 10, 11})
 _VARINT, _FIXED64, _LENGTH, _FIXED32 = 0, 1, 2, 5
 
 
-class _Field(NamedTuple):
+class WireField(NamedTuple):
     number: int
     begin: int
     body: int
@@ -63,7 +63,7 @@ def split(payload: bytes, max_items: int, signal: str) -> list[tuple[bytes, int]
     envelopes: list[_Envelope] = []
     parts: list[list[_Leaf]] = [[]]
     held = 0
-    resources, around = _children(payload, _Field(0, 0, 0, len(payload)), RESOURCES)
+    resources, around = _children(payload, WireField(0, 0, 0, len(payload)), RESOURCES)
     for leaf in _leaves(payload, resources, envelopes, signal == "metrics"):
         if parts[-1] and held + leaf.items > max_items:
             parts.append([])
@@ -74,7 +74,7 @@ def split(payload: bytes, max_items: int, signal: str) -> list[tuple[bytes, int]
 
 
 def _leaves(
-    payload: bytes, resources: Iterable[_Field], envelopes: list[_Envelope], of_metrics: bool
+    payload: bytes, resources: Iterable[WireField], envelopes: list[_Envelope], of_metrics: bool
 ) -> Iterator[_Leaf]:
     for resource in resources:
         scopes, path = _open(payload, resource, SCOPES, envelopes, ())
@@ -87,12 +87,12 @@ def _leaves(
                     yield _Leaf(inner, payload[item.begin : item.end], 1)
 
 
-def _points(payload: bytes, metric: _Field, envelopes: list[_Envelope], path: tuple[int, ...]) -> Iterator[_Leaf]:
+def _points(payload: bytes, metric: WireField, envelopes: list[_Envelope], path: tuple[int, ...]) -> Iterator[_Leaf]:
     """The points of a metric; the metric as it is where it has none, or its data came in several parts."""
-    members = [field for field in _fields(payload, metric.body, metric.end) if field.number in METRIC_DATA]
+    members = [field for field in fields(payload, metric.body, metric.end) if field.number in METRIC_DATA]
     whole = payload[metric.begin : metric.end]
     if len(members) != 1:
-        points = (field for data in members for field in _fields(payload, data.body, data.end))
+        points = (field for data in members for field in fields(payload, data.body, data.end))
         yield _Leaf(path, whole, sum(field.number == POINTS for field in points))
         return
     _, path_of_metric = _open(payload, metric, members[0].number, envelopes, path)
@@ -115,18 +115,18 @@ def _assemble(leaves: Sequence[_Leaf], envelopes: list[_Envelope], depth: int = 
 
 
 def _open(
-    payload: bytes, parent: _Field, number: int, envelopes: list[_Envelope], path: tuple[int, ...]
-) -> tuple[list[_Field], tuple[int, ...]]:
+    payload: bytes, parent: WireField, number: int, envelopes: list[_Envelope], path: tuple[int, ...]
+) -> tuple[list[WireField], tuple[int, ...]]:
     """The elements ``number`` of a message, which becomes an envelope, and the path of what is inside it."""
     children, around = _children(payload, parent, number)
     envelopes.append(_Envelope(parent.number, around))
     return children, (*path, len(envelopes) - 1)
 
 
-def _children(payload: bytes, parent: _Field, number: int) -> tuple[list[_Field], bytes]:
+def _children(payload: bytes, parent: WireField, number: int) -> tuple[list[WireField], bytes]:
     """The elements of a repeated field, and all bytes of the message besides them."""
     children, around = [], []
-    for field in _fields(payload, parent.body, parent.end):
+    for field in fields(payload, parent.body, parent.end):
         if field.number == number:
             children.append(field)
         else:
@@ -134,7 +134,7 @@ def _children(payload: bytes, parent: _Field, number: int) -> tuple[list[_Field]
     return children, b"".join(around)
 
 
-def _fields(payload: bytes, at: int, end: int) -> Iterator[_Field]:
+def fields(payload: bytes, at: int, end: int) -> Iterator[WireField]:
     """The fields of a message; ``number`` is 0 for those that are not length-delimited."""
     while at < end:
         begin = at
@@ -152,7 +152,7 @@ def _fields(payload: bytes, at: int, end: int) -> Iterator[_Field]:
             raise MalformedPayload("a group or an unknown wire type", begin)
         if at > end:
             raise MalformedPayload("a field is cut off", begin)
-        yield _Field(tag >> 3 if kind == _LENGTH else 0, begin, body, at)
+        yield WireField(tag >> 3 if kind == _LENGTH else 0, begin, body, at)
 
 
 def _varint(payload: bytes, at: int, end: int) -> tuple[int, int]:

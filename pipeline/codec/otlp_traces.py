@@ -23,7 +23,9 @@ from pipeline.codec.projection import (
     varint32,
 )
 from pipeline.codec.signal_projection import SignalProjection, envelope
-from pipeline.model.records import Defect, Level
+from pipeline.codec.span_events import without_events
+from pipeline.model.column import Bools
+from pipeline.model.records import Defect, Level, Records
 from pipeline.model.spans import SpanBatch
 
 __all__ = ["DEFAULT_LIMITS", "MESSAGES", "Limits", "TracesProjection"]
@@ -70,3 +72,7 @@ class TracesProjection(SignalProjection[SpanBatch]):
     batch = SpanBatch
     encoder = Encoder()
     defects = Defect
+
+    def without_events(self, spans: SpanBatch, drop: Bools) -> Records:
+        """The records of a batch without some of its events."""
+        return without_events(spans, drop)

@@ -9,7 +9,7 @@ import numpy as np
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from pipeline.model.batch import Batch
-from pipeline.model.column import Column, Int32s, Int64s
+from pipeline.model.column import Bools, Column, Int32s, Int64s
 from pipeline.model.columns import DERIVED
 from pipeline.model.labels import Groups, Label, label
 from pipeline.model.records import PARENT, Level
@@ -49,6 +49,17 @@ class SpanBatch(Batch):
     def rows_at(self, level: Level) -> Int32s:
         """int32[n]: row of each span's ancestor in an enclosing table; int32[k]: the rows of their events."""
         return self.event_places[1] if level == Level.EVENT else super().rows_at(level)
+
+    def without_events(self, drop: Bools) -> SpanBatch:
+        """The same spans without some of their events.
+
+        Args:
+            drop: bool[k] over the events (column ``event.span``), which must have been declared.
+        """
+        if not drop.any():
+            return self
+        projection: Any = self.projection
+        return type(self)(projection.without_events(self, drop), self.projection, self.rows)
 
     def message(self, row: int) -> Span:
         """The span in one row of the item table as an official message."""

@@ -166,7 +166,7 @@ def values(context: str) -> st.SearchStrategy[Written]:
         number = st.one_of(inner, _small, st.sampled_from([2.5]).map(ottl.literal))
         return st.one_of(
             st.builds(ottl.calculated, st.sampled_from("+-*/"), inner, number),
-            st.builds(lambda name, one: ottl.called(name, one), st.sampled_from(["Int", "Len", "ToUpperCase"]), inner),
+            st.builds(ottl.called, st.sampled_from(["Int", "Len", "ToUpperCase"]), inner),
             st.builds(lambda one: ottl.called("Double", one), inner),
             st.builds(lambda one, at, n: ottl.called("Substring", one, at, n), inner, _small, _small),
             st.builds(
@@ -188,7 +188,7 @@ def conditions(context: str) -> st.SearchStrategy[Written]:
         st.builds(ottl.compared, operators, value, value),
         st.builds(lambda one, pattern: ottl.called("IsMatch", one, pattern), value, _patterns),
         st.builds(lambda one, text: ottl.called("HasPrefix", one, text), value, _texts),
-        st.builds(lambda name, one: ottl.called(name, one), _types, value),
+        st.builds(ottl.called, _types, value),
     )
     return st.recursive(
         leaves,

@@ -18,6 +18,7 @@ PIXELS_PER_COLUMN = 70
 _DURATION = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _NICE_S = (1, 2, 5, 10, 15, 20, 30, 60, 120, 300, 600, 900, 1200, 1800, 3600, 7200, 10800, 21600, 43200, 86400)
 _LABEL_VALUES = re.compile(r"label_values\((.+), (\w+)\)", re.DOTALL)
+_QUERY_RESULT = re.compile(r"query_result\((.+)\)", re.DOTALL)
 MAX_EXEMPLARS = 60
 
 
@@ -37,7 +38,8 @@ class Answered:
     """A dashboard with all its answers.
 
     Attributes:
-        chosen: Variable → what was chosen, for the reader.
+        chosen: Title of a variable → what was chosen, for the reader.
+        values: Variable → what stands for it in expressions.
         data: Panel id → answers.
     """
 
@@ -45,6 +47,7 @@ class Answered:
     begin_s: float
     end_s: float
     chosen: Mapping[str, str]
+    values: Mapping[str, str]
     annotations: tuple[Annotation, ...]
     data: Mapping[int, Data]
 
@@ -82,10 +85,11 @@ class Asker:
         for number, panel in enumerate(panels(dashboard)):
             data[panel.get("id", number)] = self._panel(panel, begin_s, values)
         annotations = tuple(self._annotations(dashboard, begin_s, values))
-        return Answered(dashboard, begin_s, self._end_s, shown, annotations, data)
+        return Answered(dashboard, begin_s, self._end_s, shown, values, annotations, data)
 
     def _variables(self, dashboard: Mapping[str, Any], begin_s: float) -> tuple[dict[str, str], dict[str, str]]:
-        shown, values = {}, {}
+        shown: dict[str, str] = {}
+        values: dict[str, str] = {}
         for variable in dashboard["templating"]["list"]:
             name, kind = variable["name"], variable["type"]
             if kind == "datasource":
@@ -96,18 +100,23 @@ class Asker:
             elif current == "$__all":
                 value, text = variable["allValue"], "All"
             elif kind == "query":
-                value = text = next(iter(self._label_values(variable["query"], begin_s, values)), "")
+                value = text = next(iter(self._options(variable, begin_s, values)), "")
             else:
                 value = text = current
             shown[variable.get("label", name)], values[name] = text, value
         return shown, values
 
-    def _label_values(self, query: str, begin_s: float, values: Mapping[str, str]) -> Sequence[str]:
-        match = _LABEL_VALUES.fullmatch(query)
-        if match is None:
-            raise ValueError(f"not understood: {query}")
-        selector = interpolated(match[1], values)
-        return self._prometheus.label_values(match[2], selector, begin_s, self._end_s)
+    def _options(self, variable: Mapping[str, Any], begin_s: float, values: Mapping[str, str]) -> Sequence[str]:
+        """What can be chosen; the first is chosen at first."""
+        known = {**values, "__range": f"{self._end_s - begin_s:.0f}s"}
+        query = variable["query"]
+        if match := _LABEL_VALUES.fullmatch(query):
+            return self._prometheus.label_values(match[2], interpolated(match[1], known), begin_s, self._end_s)
+        if match := _QUERY_RESULT.fullmatch(query):
+            rows = self._prometheus.instant(interpolated(match[1], known), self._end_s)
+            texts = [legend("__auto", row["metric"], "") for row in rows]
+            return [found[1] for text in texts if (found := re.search(variable["regex"].strip("/"), text))]
+        raise ValueError(f"not understood: {query}")
 
     def _panel(self, panel: Mapping[str, Any], begin_s: float, values: Mapping[str, str]) -> Data:
         span_s = self._end_s - begin_s

@@ -100,7 +100,7 @@ def _nothing_is_left_out(reason: str, metric: str, series: int) -> None:
 
 
 def evaluate(rules: Mapping[str, Any], hours: Span, prometheus: Prometheus) -> None:
-    """Recording and alerting rules over the past, in their order; alerts as ``ALERTS`` when they fire."""
+    """Recording and alerting rules over the past, in their order; alerts as ``ALERTS`` while they fire."""
     for group in rules["groups"]:
         for rule in group["rules"]:
             expr, given = rule.get("expr", ""), rule.get("labels", {})
@@ -109,7 +109,7 @@ def evaluate(rules: Mapping[str, Any], hours: Span, prometheus: Prometheus) -> N
             if "record" in rule:
                 prometheus.write_samples(_recorded({**given, "__name__": rule["record"]}, series))
             else:
-                name = {**given, "__name__": "ALERTS", "alertname": rule["alert"], "alertstate": "firing"}
+                name = {**given, "alertname": rule["alert"]}
                 prometheus.write_samples(_firing(name, series, _seconds(rule.get("for", "0s"))))
 
 
@@ -121,14 +121,15 @@ def _recorded(given: Labels, series: Sequence[tuple[Labels, Any]]) -> Iterator[t
 def _firing(given: Labels, series: Sequence[tuple[Labels, Any]], for_s: int) -> Iterator[tuple[Labels, Samples]]:
     """An alert fires from ``for`` after its condition began to hold until it holds no more."""
     for labels, values in series:
-        firing, since, before = [], 0.0, 0.0
+        firing, state, since, before = [], [], 0.0, 0.0
         for at_s, _ in values:
             since = since if at_s - before <= RULES_S else at_s
             before = at_s
+            state.append((at_s, since))
             if at_s - since >= for_s:
                 firing.append((at_s, 1.0))
-        if firing:
-            yield {**labels, **given}, firing
+        yield {**labels, **given, "__name__": "ALERTS_FOR_STATE"}, state
+        yield {**labels, **given, "__name__": "ALERTS", "alertstate": "firing"}, firing
 
 
 def _seconds(duration: str) -> int:

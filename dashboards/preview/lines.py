@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from html import escape
@@ -33,6 +33,10 @@ LEFT, RIGHT, TOP, BOTTOM = 62, 10, 8, 20
 LEGEND_ROW, LEGEND_ROWS = 17, 4
 CHARACTER = 6.4
 """Width of a letter of the legend, in pixels, on average."""
+HALF_TIME = 16
+"""Half the width of the text of a time."""
+BESIDE = 0.42
+"""Share of the width for a legend at the right."""
 ROOM_ABOVE = 1.05
 GAP_STEPS = 1.5
 
@@ -79,10 +83,15 @@ def draw(
 ) -> str:
     """The body of a time series panel."""
     lines = lines_of(panel, data)
+    options = panel["options"].get("legend", {})
+    beside = options.get("placement") == "right"
     legend_height = LEGEND_ROW * min(legend_rows(lines, width), LEGEND_ROWS) + 4
     defaults = look_of(panel)
     low, high = limits(defaults, lines)
-    frame = Frame(width, height - legend_height, begin_s, end_s, low, high)
+    if beside:
+        frame = Frame(width * (1 - BESIDE), height, begin_s, end_s, low, high)
+    else:
+        frame = Frame(width, height - legend_height, begin_s, end_s, low, high)
     unit, decimals = defaults.of("unit", "short"), defaults.of("decimals")
     parts = [value_axis(frame, unit, decimals), time_axis(frame)]
     parts += [_annotation(frame, one) for one in annotations]
@@ -95,6 +104,8 @@ def draw(
                 f'<rect class="exemplar" x="{frame.x(at_s) - 2.5:.1f}" y="{frame.y(value) - 2.5:.1f}" width="5" '
                 f'height="5" transform="rotate(45 {frame.x(at_s):.1f} {frame.y(value):.1f})"/>'
             )
+    if beside:
+        return f'<div class="beside">{svg(frame, parts)}{legend_table(lines, options)}</div>'
     return f"{svg(frame, parts)}{legend(lines)}"
 
 
@@ -157,6 +168,7 @@ def time_axis(frame: Frame) -> str:
     while at_s <= frame.end_s:
         x = frame.x(at_s)
         text = datetime.fromtimestamp(at_s, UTC).strftime("%m/%d" if step_s >= 86400 else "%H:%M")
+        text = text if LEFT <= x < frame.width - HALF_TIME else ""
         parts.append(
             f'<line x1="{x:.1f}" x2="{x:.1f}" y1="{TOP}" y2="{frame.height - BOTTOM}" stroke="{GRID}"/>'
             f'<text x="{x:.1f}" y="{frame.height - 5:.1f}" text-anchor="middle" fill="{TEXT}">{text}</text>'
@@ -173,6 +185,32 @@ def legend(lines: Sequence[Line]) -> str:
         if not line.look.of("custom.hideFrom", {}).get("legend")
     ]
     return f'<div class="legend">{"".join(entries)}</div>'
+
+
+REDUCERS: Mapping[str, tuple[str, Callable[[Sequence[float]], float]]] = {
+    "lastNotNull": ("Last *", lambda values: values[-1]),
+    "max": ("Max", max),
+    "mean": ("Mean", lambda values: sum(values) / len(values)),
+}
+
+
+def legend_table(lines: Sequence[Line], options: Mapping[str, Any]) -> str:
+    """A row for each line, with figures, in the order that the panel asks for."""
+    columns = [REDUCERS[name] for name in options.get("calcs", [])]
+    rows = [
+        (line, [reduce([value for _, value in line.points]) for _, reduce in columns]) for line in lines if line.points
+    ]
+    sort = next((index for index, (title, _) in enumerate(columns) if title == options.get("sortBy")), None)
+    if sort is not None:
+        rows.sort(key=lambda row: row[1][sort], reverse=options.get("sortDesc", False))
+    head = "".join(f'<th class="number">{title}</th>' for title, _ in columns)
+    body = "".join(
+        f'<tr><td><i style="background:{line.color}"></i>{escape(line.series.name)}</td>'
+        + "".join(f'<td class="number">{escape(line.look.text(value))}</td>' for value in values)
+        + "</tr>"
+        for line, values in rows
+    )
+    return f"<div><table><tr><th>Name</th>{head}</tr>{body}</table></div>"
 
 
 def legend_rows(lines: Sequence[Line], width: float) -> int:

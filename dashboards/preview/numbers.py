@@ -62,7 +62,9 @@ def merged(rows: Sequence[Row], several: bool) -> list[Cells]:
 
 def organized(panel: Mapping[str, Any], rows: Sequence[Cells]) -> tuple[list[str], list[Cells]]:
     """Columns and rows as the transformation ``organize`` and the sorting of the panel leave them."""
-    options = next((one["options"] for one in panel.get("transformations", []) if one["id"] == "organize"), {})
+    options: Mapping[str, Any] = next(
+        (one["options"] for one in panel.get("transformations", []) if one["id"] == "organize"), {}
+    )
     names, order = options.get("renameByName", {}), options.get("indexByName", {})
     hidden = {name for name, is_hidden in options.get("excludeByName", {}).items() if is_hidden}
     present = {name for row in rows for name in row} - hidden

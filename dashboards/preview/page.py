@@ -8,7 +8,7 @@ from html import escape
 from typing import Any
 
 from dashboards.preview import areas, lines, node_graph, numbers
-from dashboards.preview.asking import Answered
+from dashboards.preview.asking import Answered, interpolated
 from dashboards.preview.frames import Data, color_of
 
 WIDTH = 1600
@@ -34,6 +34,8 @@ svg{display:block}svg text{font-size:11px}.edge{fill:#c8ced6;paint-order:stroke;
 .legend{line-height:17px;max-height:68px;overflow:hidden;padding-left:6px}
 .legend span{margin-right:14px;white-space:nowrap;display:inline-block}
 .legend i{display:inline-block;width:14px;height:4px;border-radius:2px;margin-right:6px;vertical-align:middle}
+.beside{display:flex}.beside>div{flex:1;overflow:hidden;height:250px}.beside td,.beside th{padding:1px 6px;border:0}
+.beside i{display:inline-block;width:14px;height:4px;border-radius:2px;margin-right:6px;vertical-align:middle}
 .stat{position:relative;height:100%}.stat svg{position:absolute;left:0;bottom:0}
 .stat b{position:absolute;left:0;right:0;top:26%;text-align:center;font-weight:500;line-height:1.1}
 .nothing{color:#9fa7b3;text-align:center;padding-top:8%}
@@ -90,7 +92,9 @@ def _placed(answered: Answered) -> tuple[str, int]:
         if panel["type"] == "row":
             top = (place["y"] + shift) * UNIT_HEIGHT
             closed = " (closed at first)" if panel.get("panels") else ""
-            parts.append(f'<div class="row" style="top:{top}px">⌄ {escape(panel["title"])}{closed}</div>')
+            parts.append(
+                f'<div class="row" style="top:{top}px">⌄ {escape(_named(panel["title"], answered))}{closed}</div>'
+            )
             bottom = max(bottom, top + UNIT_HEIGHT)
             members = panel.get("panels", [])
             if members:
@@ -106,6 +110,11 @@ def _placed(answered: Answered) -> tuple[str, int]:
             parts.append(_panel(answered, member, data, moved * UNIT_HEIGHT))
             bottom = max(bottom, (moved + member["gridPos"]["h"]) * UNIT_HEIGHT)
     return "".join(parts), bottom
+
+
+def _named(title: str, answered: Answered) -> str:
+    """A title with the values of its variables."""
+    return interpolated(title, answered.values)
 
 
 def _panel(answered: Answered, panel: Mapping[str, Any], data: Data, top: int) -> str:

@@ -43,7 +43,7 @@ connectors:
     lasting_ticks: 240
   slo:
     objectives:
-      - {{name: checkout-availability, service: checkout, objective: 99.5}}
+      - {{name: checkout-availability, service: checkout, objective: 99.7}}
       - {{name: frontend-latency, service: frontend, objective: 97, latency: 250ms}}
       - {{name: recommendation-availability, service: recommendation, objective: 99.5}}
 exporters:

@@ -21,7 +21,7 @@ from pipeline.demo.shop import ENTRANCES, Operation, Query
 
 MINUTE_S = 60.0
 SLOW_DATABASE_S = (-54 * MINUTE_S, -46 * MINUTE_S)
-RELEASED_S = -21 * MINUTE_S
+RELEASED_S = -11 * MINUTE_S
 """Seconds before the end of the preview."""
 DAY_S = 4 * 3600.0
 """A day and a night of traffic, compressed."""
@@ -30,7 +30,7 @@ OLD_RELEASE, NEW_RELEASE = "1.4.2", "1.5.0"
 RELEASED_SERVICE = "payment"
 BAD_CARD = "amex"
 BUYING, BUYERS = "POST /checkout", 20
-USUAL_ERRORS = 0.1
+USUAL_ERRORS = 0.05
 """The demo's services fail often, to have something to show in seconds; over hours that would be a fault of its own."""
 
 Event = tuple[float, PlannedTrace]

@@ -8,27 +8,33 @@ from typing import Any
 from grafana_foundation_sdk.builders import dashboard
 from grafana_foundation_sdk.models import dashboard as models
 
+from dashboards.source.columns import ASKS
 from dashboards.source.parts import DATASOURCE, MIN_STEPS, uid
 from pipeline.promql.flavour import Flavour
 from processors.anomaly import names as anomaly
 from processors.span_metrics.names import TEMPO_TARGET_INFO
 
 TAG = "weir"
-NEW_VERSION_AFTER = "10m"
-"""A version that was not there this long ago is a deployment."""
+STEP = "1m"
+"""Of annotations: only beginnings are marked, or an hour with an alert would be tinted all over."""
+QUIET = "10m"
+"""What is back after less than this has not begun anew."""
+KNOWN = "1h"
+"""A version is new where its service was known for up to this long, and is not where Prometheus has just begun."""
+OWN_ALERTS = 'alertname=~"Pipeline.+"'
 
 
 class Board:
     """One dashboard of one edition."""
 
-    def __init__(self, flavour: Flavour, slug: str, title: str, description: str) -> None:
+    def __init__(self, flavour: Flavour, slug: str, title: str, description: str, *, since: str = "now-1h") -> None:
         self.flavour = flavour
         self.slug = slug
         edition = f"{flavour.naming}{', ms' if flavour.unit == 'ms' else ''}, {flavour.histograms}"
         self._board = (
             dashboard.Dashboard(f"Weir / {title} ({edition})").uid(uid(slug, flavour)).description(description)
         )
-        self._board.tags([TAG, flavour.naming, flavour.histograms]).readonly().time("now-1h", "now").refresh("30s")
+        self._board.tags([TAG, flavour.naming, flavour.histograms]).readonly().time(since, "now").refresh("30s")
         self._board.tooltip(models.DashboardCursorSync.CROSSHAIR).timezone("browser")
         self._board.link(
             dashboard.DashboardLink("Weir")
@@ -57,30 +63,53 @@ class Board:
         """The variable ``traces``: where links to traces lead."""
         self._board.with_variable(dashboard.DatasourceVariable("traces").label("Traces").type("tempo"))
 
+    def choose_strangest(self, name: str, title: str, metric: str, label: str) -> None:
+        """A variable with values of a label, the first of which is chosen: that with the highest value of a metric in
+        the chosen time, where what came last counts most.
+        """
+        lately, ever = f"max_over_time({metric}[{QUIET}])", f"max_over_time({metric}[$__range])"
+        query = f"query_result(sort_desc(max by ({label}) (10 * {lately} + {ever})))"
+        variable = dashboard.QueryVariable(name).label(title).query(query).definition(query).datasource(DATASOURCE)
+        variable.regex(f'/{label}="([^"]+)"/')
+        variable.refresh(models.VariableRefresh.ON_TIME_RANGE_CHANGED).sort(models.VariableSort.DISABLED)
+        self._board.with_variable(variable)
+
     def annotate(self, selected_services: str) -> None:
-        """Anomalies, deployments and firing alerts; ``selected_services``: a regular expression."""
-        info = TEMPO_TARGET_INFO if self.flavour.tempo else "target_info"
-        versions = f'count by (job, service_version) ({info}{{service_version!="",job=~"(.+/)?({selected_services})"}}'
-        active = f'{anomaly.ANOMALY_ACTIVE}{{{anomaly.SERVICE_NAME}=~"{selected_services}"}}'
-        by = f"{anomaly.SERVICE_NAME}, {anomaly.SIGNAL}"
+        """When anomalies, alerts and deployments began; ``selected_services``: a regular expression."""
+        service = anomaly.SERVICE_NAME
+        active = f'{anomaly.ANOMALY_ACTIVE}{{{service}=~"{selected_services}"}}'
+        before = f"max_over_time({active}[{QUIET}] offset {STEP})"
         self._annotate(
             "Anomalies",
             "purple",
-            f"max by ({by}) ({active}) == 1",
-            f"anomaly: {{{{{anomaly.SERVICE_NAME}}}}}",
-            f"{{{{{anomaly.SIGNAL}}}}}",
+            f"max by ({service}) ({active}) == 1 unless max by ({service}) ({before}) == 1",
+            f"anomaly: {{{{{service}}}}}",
+            "",
         )
+        info = TEMPO_TARGET_INFO if self.flavour.tempo else "target_info"
+        versions = f'{info}{{service_version!="",job=~"(.+/)?({selected_services})"}}'
+        version = "count by (job, service_version)"
         self._annotate(
             "Deployments",
             "blue",
-            f"{versions}) unless {versions} offset {NEW_VERSION_AFTER})",
+            f"{version} ({versions}) unless {version} (last_over_time({versions}[{QUIET}] offset {STEP})) "
+            f"and on (job) last_over_time({versions}[{KNOWN}] offset {STEP})",
             "deployed: {{job}}",
             "{{service_version}}",
         )
+        self._annotate_alerts(ASKS)
+
+    def annotate_own(self) -> None:
+        """When alerts about Weir itself began."""
+        self._annotate_alerts(OWN_ALERTS)
+
+    def _annotate_alerts(self, which: str) -> None:
+        labels = "sum by (alertname, service_name, severity)"
+        alerts = f'ALERTS{{alertstate="firing",{which}}}'
         self._annotate(
             "Alerts",
             "red",
-            'sum by (alertname, service_name, severity) (ALERTS{alertstate="firing",severity!="none"})',
+            f"{labels} ({alerts}) unless {labels} (last_over_time({alerts}[{QUIET}] offset {STEP}))",
             "alert: {{alertname}}",
             "{{service_name}} {{severity}}",
         )
@@ -111,4 +140,4 @@ class Board:
 
     def _annotate(self, name: str, color: str, expr: str, title: str, text: str) -> None:
         query = dashboard.AnnotationQuery().name(name).datasource(DATASOURCE).enable(True).icon_color(color).expr(expr)
-        self._board.annotation(query.title_format(title).text_format(text).step("60s"))
+        self._board.annotation(query.title_format(title).text_format(text).step(STEP))

@@ -7,23 +7,29 @@ from grafana_foundation_sdk.models.dashboard import Dashboard
 from dashboards.source import columns
 from dashboards.source.board import Board
 from dashboards.source.parts import (
+    APDEX_STEPS,
     BUDGET_STEPS,
     COUNT,
     ERROR_STEPS,
+    ORANGE,
     RATE,
     RATE_UNIT,
     RATIO,
     RED,
     Column,
     Query,
+    Steps,
     link_to,
     number,
+    present,
     records,
     series,
 )
 from pipeline.promql.flavour import Flavour
 from pipeline.promql.red import Red
-from processors.anomaly.names import INCIDENT_ACTIVE, INCIDENT_LABELS
+
+AGE_STEPS: Steps = ((120.0, ORANGE), (300.0, RED))
+"""Two missed scrapes at one a minute, and what Prometheus still shows of a series that has ended."""
 
 
 def build(flavour: Flavour) -> Dashboard:
@@ -40,52 +46,28 @@ def build(flavour: Flavour) -> Dashboard:
         "Open ${__field.labels." + flavour.service + "}",
         service="${__field.labels." + flavour.service + "}",
     )
-    board.add(
-        number("Services", "Services that got requests or messages.", COUNT, Query(f"count({red.rate(by)} > 0)")),
-        number("Requests", "Requests and messages per second, over all services.", RATE_UNIT, Query(red.rate())),
-        number(
-            "Errors",
-            "Share of requests that failed: 0 when none did, empty without traffic.",
-            RATIO,
-            Query(red.error_ratio()),
-            steps=ERROR_STEPS,
-        ),
-        number("p95", "95 of 100 requests took no longer.", flavour.unit, Query(red.quantile(0.95))),
-        number(
-            "Anomalies",
-            "Signals that are unusual now. Empty where the anomaly processor does not run.",
-            COUNT,
-            Query(f"sum({columns.anomalies(flavour, '$service')})"),
-            steps=((1, RED),),
-            no_value="not watched",
-        ),
-        number(
-            "Least budget",
-            "Error budget left of the SLO that has the least.",
-            RATIO,
-            Query(f"min({columns.budget_left(flavour, '$service')})"),
-            steps=BUDGET_STEPS,
-            no_value="no SLO",
-        ),
-    )
+    _stats(board, red, flavour)
+    to_anomalies = link_to("anomalies", flavour, "What is unusual")
+    board.add(columns.open_incidents(links=[to_anomalies]), columns.firing_alerts(flavour, "$service"))
     board.add(
         records(
             "Services",
-            "One row per service. Click a name for its dashboard. Apdex: satisfied within "
+            "One row per service, the failing ones first. Click a name for its dashboard. Apdex: satisfied within "
             f"{columns.apdex_s(flavour) * 1000:.0f} ms, tolerating within four times that.",
             [
                 Column(red.rate(by), "Rate", RATE_UNIT),
                 Column(red.error_ratio(by), "Errors", RATIO, ERROR_STEPS, 2),
-                Column(red.quantile(0.5, by), "p50", flavour.unit),
-                Column(red.quantile(0.95, by), "p95", flavour.unit),
-                Column(red.quantile(0.99, by), "p99", flavour.unit),
-                Column(red.apdex(columns.apdex_s(flavour), by), "Apdex", RATIO, decimals=1),
+                Column(present(red.quantile(0.5, by)), "p50", flavour.unit),
+                Column(present(red.quantile(0.95, by)), "p95", flavour.unit),
+                Column(present(red.quantile(0.99, by)), "p99", flavour.unit),
+                Column(present(red.apdex(columns.apdex_s(flavour), by)), "Apdex", COUNT, APDEX_STEPS, 2),
                 Column(columns.anomalies(flavour, "$service"), "Anomalies", COUNT, ((1, RED),)),
                 Column(columns.budget_left(flavour, "$service"), "Budget left", RATIO, BUDGET_STEPS, 1),
             ],
             [(flavour.service, "Service")],
             links=[link_to("service", flavour, "Open ${__value.text}", service="${__value.text}")],
             sort="Errors",
+            height=9,
         )
     )
     board.add(
@@ -112,25 +94,65 @@ def build(flavour: Flavour) -> Dashboard:
             links=[to_service],
         ),
     )
+    return board.build()
+
+
+def _stats(board: Board, red: Red, flavour: Flavour) -> None:
+    of_services = f'{flavour.service}=~"$service"'
+    firing = f'count(ALERTS{{alertstate="firing",{columns.ASKS}}})'
     board.add(
-        records(
-            "Open incidents",
-            "What the anomaly processor holds for one event, with the service it began in. Empty when all is well.",
-            [Column(f"max by ({', '.join(INCIDENT_LABELS)}) ({INCIDENT_ACTIVE} == 1)", "Open")],
-            [(label, label.replace("_", " ").capitalize()) for label in INCIDENT_LABELS],
-            width=12,
+        number(
+            "Data age",
+            "Since the newest sample of any service. While it grows, all else here is old.",
+            "s",
+            Query(f"time() - max(timestamp({flavour.calls}{{{of_services}}}))"),
+            width=3,
+            steps=AGE_STEPS,
+            no_value="no data",
         ),
-        records(
-            "Firing alerts",
-            "Of the bundled rules and all others in this Prometheus.",
-            [
-                Column(
-                    'sum by (alertname, severity, service_name) (ALERTS{alertstate="firing",severity!="none"})',
-                    "Series",
-                )
-            ],
-            [("alertname", "Alert"), ("severity", "Severity"), ("service_name", "Service")],
-            width=12,
+        number(
+            "Services",
+            "Services that got requests or messages.",
+            COUNT,
+            Query(f"count({red.rate([flavour.service])} > 0)"),
+            width=3,
+        ),
+        number(
+            "Requests", "Requests and messages per second, over all services.", RATE_UNIT, Query(red.rate()), width=3
+        ),
+        number(
+            "Errors",
+            "Share of requests that failed: 0 when none did, empty without traffic.",
+            RATIO,
+            Query(red.error_ratio()),
+            width=3,
+            steps=ERROR_STEPS,
+        ),
+        number("p95", "95 of 100 requests took no longer.", flavour.unit, Query(red.quantile(0.95)), width=3),
+        number(
+            "Alerts",
+            "Pages and tickets that are firing.",
+            COUNT,
+            Query(f"{firing} or vector(0)"),
+            width=3,
+            steps=((1, RED),),
+        ),
+        number(
+            "Anomalies",
+            "Signals that are unusual now. Empty where the anomaly processor does not run.",
+            COUNT,
+            Query(f"sum({columns.anomalies(flavour, '$service')})"),
+            width=3,
+            steps=((1, RED),),
+            no_value="not watched",
+        ),
+        number(
+            "Least budget",
+            "Error budget left of the SLO that has the least.",
+            RATIO,
+            Query(f"min({columns.budget_left(flavour, '$service')})"),
+            width=3,
+            steps=BUDGET_STEPS,
+            no_value="no SLO",
         ),
     )
-    return board.build()

@@ -8,7 +8,7 @@ interval (Grafana takes $__rate_interval = max(step + interval, 4 × interval), 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
@@ -39,13 +39,17 @@ MIN_STEPS = ("2m", "5s", "10s", "15s", "30s", "1m", "5m")
 RATE = "$__rate_interval"
 FULL_WIDTH = 24
 
-GREEN, ORANGE, RED, BLUE = "green", "orange", "red", "blue"
+GREEN, ORANGE, RED, BLUE, NEUTRAL = "green", "orange", "red", "blue", "text"
 RATIO, RATE_UNIT, COUNT = "percentunit", "reqps", "short"
 Steps = tuple[tuple[float, str], ...]
 ERROR_STEPS: Steps = ((0.01, ORANGE), (0.05, RED))
 BUDGET_STEPS: Steps = ((0.0, ORANGE), (0.25, GREEN))
 BURN_STEPS: Steps = ((1.0, ORANGE), (6.0, RED))
+APDEX_STEPS: Steps = ((0.7, ORANGE), (0.85, GREEN))
+"""Apdex Technical Specification 1.1: below 0.70 poor, from 0.85 good."""
 NO_STEPS: Steps = ()
+RISING_IS_GOOD = (BUDGET_STEPS, APDEX_STEPS)
+BAND_COLOR, BAND_OPACITY = "super-light-blue", 14
 
 
 @dataclass(frozen=True)
@@ -65,7 +69,7 @@ class Query:
 
 @dataclass(frozen=True)
 class Column:
-    """A column of a table: a query, its heading, unit and thresholds."""
+    """A column of a table: a query, its heading, unit and thresholds. Without a heading, it only makes rows."""
 
     query: str
     title: str
@@ -116,6 +120,11 @@ def explore_traces(title: str, query: str) -> Link:
     return Link(title, f"/explore?schemaVersion=1&orgId=1&panes={text}")
 
 
+def present(expr: str) -> str:
+    """``expr`` without NaN, which Prometheus gives for a quantile of nothing: a gap in a table, as in a graph."""
+    return f"({expr}) >= 0"
+
+
 def series(
     title: str,
     description: str,
@@ -130,10 +139,22 @@ def series(
     minimum: float | None = 0,
     maximum: float | None = None,
     band: bool = False,
+    many: bool = False,
+    colors: Mapping[str, str] | None = None,
+    no_value: str = "",
 ) -> timeseries.Panel:
-    """Lines over time. ``band``: fill between the first two queries, which are lower and upper."""
+    """Lines over time.
+
+    Args:
+        band: Fill between the first two queries, which are lower and upper.
+        many: The legend is a table at the right, the highest first.
+        colors: Legend of a query → its colour, in place of one by position.
+        no_value: What is said where there is nothing.
+    """
     panel = timeseries.Panel().fill_opacity(20 if stacked else 6).line_width(1).show_points(common.VisibilityMode.AUTO)
-    panel.legend(_legend()).tooltip(_tooltip()).span_nulls(False)
+    panel.legend(_legend(many=many)).tooltip(_tooltip()).span_nulls(False)
+    if no_value:
+        panel.no_value(no_value)
     if stacked:
         panel.stacking(common_builders.StackingConfig().mode(common.StackingMode.NORMAL))
     if steps:
@@ -147,15 +168,14 @@ def series(
     _describe(panel, title, description, unit, width, height, steps, links)
     for ref, query in _refs(queries):
         panel.with_target(_target(ref, query))
+    for legend, color in (colors or {}).items():
+        panel.override_by_name(legend, [_fixed(color)])
     if band:
-        panel.override_by_query("A", [models.DynamicConfigValue("custom.lineWidth", 0)])
-        panel.override_by_query(
-            "B",
-            [
-                models.DynamicConfigValue("custom.lineWidth", 0),
-                models.DynamicConfigValue("custom.fillBelowTo", queries[0].legend),
-            ],
-        )
+        for ref, more in (("A", _UNNAMED), ("B", {"custom.fillBelowTo": queries[0].legend})):
+            values = {"custom.lineWidth": 0, "custom.fillOpacity": BAND_OPACITY if ref == "B" else 0, **more}
+            panel.override_by_query(
+                ref, [_fixed(BAND_COLOR), *(models.DynamicConfigValue(key, value) for key, value in values.items())]
+            )
     return panel
 
 
@@ -169,11 +189,15 @@ def number(
     steps: Steps = NO_STEPS,
     links: Sequence[Link] = (),
     no_value: str = "no traffic",
-    low: str = GREEN,
+    low: str = "",
+    decimals: int | None = None,
 ) -> stat.Panel:
-    """One figure with its course behind it."""
+    """One figure with its course behind it; ``low``: its colour below all steps, neutral where there are none."""
+    low = low or (GREEN if steps else NEUTRAL)
     panel = stat.Panel().graph_mode(common.BigValueGraphMode.AREA).color_mode(common.BigValueColorMode.VALUE)
     panel.reduce_options(common_builders.ReduceDataOptions().calcs(["lastNotNull"])).no_value(no_value)
+    if decimals is not None:
+        panel.decimals(decimals)
     _describe(panel, title, description, unit, width, 4, steps, links, low)
     return panel.with_target(_target("A", query))
 
@@ -188,15 +212,22 @@ def records(
     height: int = 9,
     links: Sequence[Link] = (),
     sort: str = "",
+    no_value: str = "",
 ) -> table.Panel:
     """A table: instant queries joined on the labels ``keys`` (label, heading)."""
     panel = table.Panel().cell_height(common.TableCellHeight.SM).filterable(True)
+    if no_value:
+        panel.no_value(no_value)
     _describe(panel, title, description, COUNT, width, height, NO_STEPS, ())
     names: dict[str, str] = dict(keys)
     order = {label: index for index, (label, _) in enumerate(keys)}
+    hidden = dict.fromkeys(("Time", "__name__"), True)
     for index, (ref, column) in enumerate(zip("ABCDEFGHIJ", columns, strict=False)):
         panel.with_target(_target(ref, Query(column.query), instant=True))
         value = f"Value #{ref}" if len(columns) > 1 else "Value"
+        if not column.title:
+            hidden[value] = True
+            continue
         names[value] = column.title
         order[value] = len(keys) + index
         panel.override_by_name(column.title, _column(column))
@@ -204,7 +235,6 @@ def records(
         if links:
             values = [{"title": link.title, "url": link.url} for link in links]
             panel.override_by_name(heading or label, [models.DynamicConfigValue("links", values)])
-    hidden = dict.fromkeys(("Time", "__name__"), True)
     if len(columns) > 1:
         panel.with_transformation(models.DataTransformerConfig("merge", options={}))
     panel.with_transformation(
@@ -218,10 +248,19 @@ def records(
 
 
 def states(
-    title: str, description: str, query: Query, *, width: int = FULL_WIDTH, height: int = 8, words: tuple[str, str]
+    title: str,
+    description: str,
+    query: Query,
+    *,
+    width: int = FULL_WIDTH,
+    height: int = 8,
+    words: tuple[str, str],
+    no_value: str = "",
 ) -> statetimeline.Panel:
     """0 and 1 over time, as two colours with words."""
     panel = statetimeline.Panel().merge_values(True).show_value(common.VisibilityMode.NEVER).row_height(0.8)
+    if no_value:
+        panel.no_value(no_value)
     options = {
         "0": models.ValueMappingResult(text=words[0], color=GREEN, index=0),
         "1": models.ValueMappingResult(text=words[1], color=RED, index=1),
@@ -270,7 +309,7 @@ def _describe(
 ) -> None:
     panel.title(title).description(description).unit(unit).span(width).height(height)
     panel.datasource(DATASOURCE).interval("$min_step")
-    levels = [models.Threshold(value=None, color=RED if steps == BUDGET_STEPS else low)]
+    levels = [models.Threshold(value=None, color=RED if steps in RISING_IS_GOOD else low)]
     levels += [models.Threshold(value=value, color=color) for value, color in steps]
     panel.thresholds(dashboard.ThresholdsConfig().mode(models.ThresholdsMode.ABSOLUTE).steps(levels))
     if links:
@@ -282,12 +321,19 @@ def _column(column: Column) -> list[models.DynamicConfigValue]:
     if column.decimals is not None:
         values.append(models.DynamicConfigValue("decimals", column.decimals))
     if column.steps:
-        first = RED if column.steps == BUDGET_STEPS else GREEN
+        first = RED if column.steps in RISING_IS_GOOD else GREEN
         steps: list[dict[str, Any]] = [{"value": None, "color": first}]
         steps += [{"value": value, "color": color} for value, color in column.steps]
         values.append(models.DynamicConfigValue("thresholds", {"mode": "absolute", "steps": steps}))
         values.append(models.DynamicConfigValue("custom.cellOptions", {"type": "color-text"}))
     return values
+
+
+_UNNAMED = {"custom.hideFrom": {"legend": True, "tooltip": False, "viz": False}}
+
+
+def _fixed(color: str) -> models.DynamicConfigValue:
+    return models.DynamicConfigValue("color", {"mode": "fixed", "fixedColor": color})
 
 
 def _target(ref: str, query: Query, *, instant: bool = False) -> prometheus.Dataquery:
@@ -302,9 +348,12 @@ def _refs(queries: Sequence[Query]) -> list[tuple[str, Query]]:
     return list(zip("ABCDEFGH", queries, strict=False))
 
 
-def _legend() -> common_builders.VizLegendOptions:
-    legend = common_builders.VizLegendOptions().display_mode(common.LegendDisplayMode.LIST)
-    return legend.placement(common.LegendPlacement.BOTTOM).show_legend(True)
+def _legend(*, many: bool) -> common_builders.VizLegendOptions:
+    legend = common_builders.VizLegendOptions().show_legend(True)
+    if many:
+        legend.display_mode(common.LegendDisplayMode.TABLE).placement(common.LegendPlacement.RIGHT)
+        return legend.calcs(["lastNotNull", "max"]).sort_by("Max").sort_desc(True)
+    return legend.display_mode(common.LegendDisplayMode.LIST).placement(common.LegendPlacement.BOTTOM)
 
 
 def _tooltip() -> common_builders.VizTooltipOptions:

@@ -14,6 +14,7 @@ from pipeline.telemetry.process import PROCESS_CPU, PROCESS_MEMORY, PROCESS_UPTI
 from processors.service_graph import processor as service_graph
 
 ITEMS = "cps"
+WHAT = ("spans", "points", "records")
 SECONDS = "s"
 LIMIT_STEPS: Steps = ((0.8, ORANGE), (0.95, RED))
 REFUSED_STEPS: Steps = ((0.001, ORANGE), (0.01, RED))
@@ -22,6 +23,11 @@ SELECT = 'instance=~"$instance"'
 ACCEPTED, REFUSED, FAILED, REJECTED = (
     own(f"otelcol_receiver_{fate}_spans") for fate in ("accepted", "refused", "failed", "rejected")
 )
+SENT, NOT_SENT = (
+    [own(f"otelcol_exporter_{fate}_{items}") for items in ("spans", "metric_points", "log_records")]
+    for fate in ("sent", "send_failed")
+)
+QUEUE_SIZE, QUEUE_CAPACITY = (own(f"otelcol_exporter_queue_{which}", GAUGE) for which in ("size", "capacity"))
 UPTIME = exposed(PROCESS_UPTIME, COUNTER, "s")
 
 
@@ -29,22 +35,43 @@ def build(flavour: Flavour) -> Dashboard:
     """The dashboard."""
     board = Board(flavour, "self", "Pipeline self", "Weir itself: throughput, refusals, latency, series, memory.")
     board.choose("instance", "Instance", f"label_values({UPTIME}, instance)")
-    board.annotate(".+")
+    board.annotate_own()
     turned_away = f"({_rate(REFUSED)} + {_rate(FAILED)})"
+    queue = f"{QUEUE_SIZE}{{{SELECT}}} / {QUEUE_CAPACITY}{{{SELECT}}}"
     board.add(
-        number("Accepted", "Spans that the pipelines processed.", ITEMS, Query(_rate(ACCEPTED))),
+        number("Accepted", "Spans that the pipelines processed.", ITEMS, Query(_rate(ACCEPTED)), width=3),
         number(
             "Turned away",
             "Share of spans refused (the sender may retry) or failed.",
             RATIO,
             Query(f"{turned_away} / ({_rate(ACCEPTED)} + {turned_away} > 0)"),
+            width=3,
             steps=REFUSED_STEPS,
+        ),
+        number(
+            "Not sent",
+            "Share of what exporters that push could not send, in all signals.",
+            RATIO,
+            Query(f"{_all(NOT_SENT)} / ({_all(SENT)} + {_all(NOT_SENT)} > 0)"),
+            width=3,
+            steps=REFUSED_STEPS,
+            no_value="nothing to send",
+        ),
+        number(
+            "Fullest queue",
+            "Of the exporters that push: places taken, of those there are.",
+            RATIO,
+            Query(f"max({queue})"),
+            width=3,
+            steps=LIMIT_STEPS,
+            no_value="no queue",
         ),
         number(
             "Series",
             "Fullest component: series kept, of those allowed.",
             RATIO,
             Query(f"max({_fullness()})"),
+            width=3,
             steps=LIMIT_STEPS,
             no_value="none",
         ),
@@ -53,6 +80,7 @@ def build(flavour: Flavour) -> Dashboard:
             "Cores in use, over all instances.",
             COUNT,
             Query(_rate(exposed(PROCESS_CPU, COUNTER, "s"))),
+            width=3,
             no_value="down",
         ),
         number(
@@ -60,9 +88,12 @@ def build(flavour: Flavour) -> Dashboard:
             "Of the largest instance.",
             "bytes",
             Query(f"max({exposed(PROCESS_MEMORY, GAUGE, 'By')}{{{SELECT}}})"),
+            width=3,
             no_value="down",
         ),
-        number("Up since", "Of the youngest instance.", SECONDS, Query(f"min({UPTIME}{{{SELECT}}})"), no_value="down"),
+        number(
+            "Up for", "The youngest instance.", SECONDS, Query(f"min({UPTIME}{{{SELECT}}})"), width=3, no_value="down"
+        ),
     )
     board.row("Receivers")
     board.add(
@@ -81,9 +112,10 @@ def build(flavour: Flavour) -> Dashboard:
         ),
         series(
             "Rejected spans",
-            "Never acceptable, for example without a trace id. Empty when all were sound.",
+            "Never acceptable, for example without a trace id.",
             ITEMS,
             [_by(REJECTED, ("receiver", "reason"))],
+            no_value="all were sound",
         ),
         *_components("connector"),
     )
@@ -99,9 +131,9 @@ def build(flavour: Flavour) -> Dashboard:
         ),
         series(
             "Overflow",
-            "Measurements counted in an overflow series because a limit was reached.",
+            "Measurements counted in an overflow series because a limit was reached; the log says which.",
             ITEMS,
-            [_by(own("otelcol_connector_overflowed_items"), ("connector", "reason"))],
+            [_by(own("otelcol_connector_overflowed_items"), ("connector",))],
         ),
         series(
             "Memory of series", "By component.", "bytes", [_gauge(own("otelcol_connector_series_memory", GAUGE, "By"))]
@@ -110,19 +142,17 @@ def build(flavour: Flavour) -> Dashboard:
             "Series made and removed",
             "Expired: nothing was measured for long. Evicted: made room for others.",
             ITEMS,
-            [
-                _by(own(f"otelcol_connector_series_{fate}"), ("connector",), f"{fate} ")
-                for fate in ("created", "expired", "evicted")
-            ],
+            [Query(_rate(own(f"otelcol_connector_series_{fate}")), fate) for fate in ("created", "expired", "evicted")],
         ),
         series(
             "Memory limiter",
-            "Spans let through and refused because memory was scarce. Empty where it is not configured.",
+            "Spans let through and refused because memory was scarce.",
             ITEMS,
             [
                 _by(own(f"otelcol_processor_memory_limiter_{fate}_spans"), ("processor",), f"{fate} ")
                 for fate in ("accepted", "refused")
             ],
+            no_value="not configured",
         ),
     )
     board.row("Service graph")
@@ -152,21 +182,37 @@ def build(flavour: Flavour) -> Dashboard:
     board.row("Exporters")
     board.add(
         series(
-            "Sent data points",
-            "By exporters that push. Empty where Prometheus fetches.",
+            "Sent",
+            "Items by exporter that pushes.",
             ITEMS,
-            [
-                _by(own("otelcol_exporter_sent_metric_points"), ("exporter",), "sent "),
-                _by(own("otelcol_exporter_send_failed_metric_points"), ("exporter",), "failed "),
-            ],
-            width=12,
+            [_by(name, ("exporter",), f"{what} ") for name, what in zip(SENT, WHAT, strict=True)],
+            width=6,
+            no_value="no exporter pushes",
+        ),
+        series(
+            "Not sent",
+            "Items lost: their destination refused them, or retries came to an end.",
+            ITEMS,
+            [_by(name, ("exporter",), f"{what} ") for name, what in zip(NOT_SENT, WHAT, strict=True)],
+            width=6,
+            no_value="nothing was lost",
+        ),
+        series(
+            "Queues",
+            "Places taken, of those there are. A full queue refuses.",
+            RATIO,
+            [Query(f"max by (exporter, data_type) ({queue})", "{{exporter}} {{data_type}}")],
+            width=6,
+            steps=LIMIT_STEPS,
+            no_value="no exporter pushes",
         ),
         series(
             "Scrapes",
             "Of the Prometheus exporter, by format.",
             "reqps",
             [_by(exposed("otelcol_exporter_prometheus_scrapes"), ("exporter", "format"))],
-            width=12,
+            width=6,
+            no_value="no scrape",
         ),
     )
     return board.build()
@@ -177,13 +223,14 @@ def _components(kind: str) -> list[object]:
     p99 = f"histogram_quantile(0.99, sum by (le, {kind}) (rate({seconds}_bucket{{{SELECT}}}[{RATE}])))"
     busy = f"sum by ({kind}) (rate({seconds}_sum{{{SELECT}}}[{RATE}]))"
     unhappy = f'{own(f"otelcol_{kind}_consumed_items")}{{{SELECT},outcome!="success"}}'
+    not_consumed = f"sum by ({kind}) (rate({unhappy}[{RATE}]))"
     return [
         series("Spans into connectors", "By connector.", ITEMS, [_by(own(f"otelcol_{kind}_incoming_items"), (kind,))]),
         series(
             "Spans not consumed",
-            "Failed or refused by a connector.",
+            "Failed or refused by a connector; the log says why.",
             ITEMS,
-            [Query(f"sum by ({kind}, outcome) (rate({unhappy}[{RATE}]))", f"{{{{{kind}}}}} {{{{outcome}}}}")],
+            [Query(not_consumed, f"{{{{{kind}}}}}")],
         ),
         series(
             "Time with one batch, p99",
@@ -205,6 +252,11 @@ def _components(kind: str) -> list[object]:
 
 def _rate(metric: str) -> str:
     return f"sum(rate({metric}{{{SELECT}}}[{RATE}]))"
+
+
+def _all(metrics: Sequence[str]) -> str:
+    """The rate of several counters, of which some may not exist yet."""
+    return "(" + " + ".join(f"({_rate(metric)} or vector(0))" for metric in metrics) + ")"
 
 
 def _by(metric: str, labels: Sequence[str], prefix: str = "") -> Query:

@@ -7,9 +7,13 @@ from grafana_foundation_sdk.models.dashboard import Dashboard
 from dashboards.source import columns
 from dashboards.source.board import Board
 from dashboards.source.parts import (
+    APDEX_STEPS,
+    BLUE,
     BUDGET_STEPS,
     COUNT,
     ERROR_STEPS,
+    GREEN,
+    ORANGE,
     RATE,
     RATE_UNIT,
     RATIO,
@@ -20,6 +24,7 @@ from dashboards.source.parts import (
     explore_traces,
     link_to,
     number,
+    present,
     records,
     series,
 )
@@ -49,6 +54,7 @@ def build(flavour: Flavour) -> Dashboard:
             [Query(red.error_ratio(), "errors")],
             steps=ERROR_STEPS,
             links=[failed],
+            colors={"errors": RED},
         ),
         series(
             "Rate",
@@ -56,6 +62,7 @@ def build(flavour: Flavour) -> Dashboard:
             RATE_UNIT,
             [Query(red.rate(), "requests"), Query(red.errors(), "failed")],
             links=[traces],
+            colors={"requests": BLUE, "failed": RED},
         ),
         series(
             "Duration",
@@ -64,6 +71,7 @@ def build(flavour: Flavour) -> Dashboard:
             [Query(red.quantile(q, ()), f"p{q * 100:g}", exemplar=q == 0.99) for q in (0.5, 0.95, 0.99)]
             + [Query(red.mean(), "mean")],
             links=[traces],
+            colors={"p50": GREEN, "p95": ORANGE, "p99": RED, "mean": BLUE},
         ),
     )
     _operations(board, red, flavour)
@@ -84,8 +92,8 @@ def build(flavour: Flavour) -> Dashboard:
         collapsed=[
             records(
                 "Instances",
-                "Resources that sent spans, with version and host as far as they say so.",
-                [Column(instances, "Up")],
+                "Resources that sent spans in the last minutes, with version and host as far as they say so.",
+                [Column(instances, "")],
                 [("instance", "Instance"), ("job", "Job"), ("service_version", "Version"), ("host_name", "Host")],
                 height=6,
             ),
@@ -110,8 +118,10 @@ def _stats(board: Board, red: Red, flavour: Flavour) -> None:
         number(
             "Apdex",
             f"Satisfied within {columns.apdex_s(flavour) * 1000:.0f} ms, tolerating within four times that.",
-            RATIO,
+            COUNT,
             Query(red.apdex(columns.apdex_s(flavour))),
+            steps=APDEX_STEPS,
+            decimals=2,
         ),
         number(
             "Anomalies",
@@ -145,8 +155,8 @@ def _operations(board: Board, red: Red, flavour: Flavour) -> None:
             [
                 Column(red.rate(by), "Rate", RATE_UNIT),
                 Column(red.error_ratio(by), "Errors", RATIO, ERROR_STEPS, 2),
-                Column(red.quantile(0.5, by), "p50", flavour.unit),
-                Column(red.quantile(0.95, by), "p95", flavour.unit),
+                Column(present(red.quantile(0.5, by)), "p50", flavour.unit),
+                Column(present(red.quantile(0.95, by)), "p95", flavour.unit),
                 Column(red.mean(by), "Mean", flavour.unit),
                 Column(
                     f"{red.time_share(by)} / on() group_left {red.time_share()}", "Share of time", RATIO, decimals=1
@@ -155,6 +165,7 @@ def _operations(board: Board, red: Red, flavour: Flavour) -> None:
             [(flavour.span_name, "Operation")],
             links=[open_traces],
             sort="Share of time",
+            height=8,
         )
     )
 
@@ -173,7 +184,7 @@ def _edges(board: Board, flavour: Flavour) -> None:
                 [
                     Column(edges.rate(by), "Rate", RATE_UNIT),
                     Column(edges.error_ratio(by), "Errors", RATIO, ERROR_STEPS, 2),
-                    Column(edges.quantile(0.95, by), "p95", "s"),
+                    Column(present(edges.quantile(0.95, by)), "p95", "s"),
                 ],
                 [(other, title[:-1]), (CONNECTION_TYPE, "Kind")],
                 width=12,

@@ -26,12 +26,15 @@ from processors.slo import names as slo
 
 CHOSEN = f'{slo.SERVICE_NAME}=~"$service",{slo.SLO}=~"$slo"'
 BY = f"{slo.SERVICE_NAME}, {slo.SLO}"
+DAY_S = 86400
 LEGEND = f"{{{{{slo.SLO}}}}}"
 
 
 def build(flavour: Flavour) -> Dashboard:
     """The dashboard."""
-    board = Board(flavour, "slo", "SLO", "Objectives, error budgets, burn rates, and how long incidents took.")
+    board = Board(
+        flavour, "slo", "SLO", "Objectives, error budgets, burn rates, and how long incidents took.", since="now-6h"
+    )
     board.choose("service", "Service", f"label_values({slo.SLO_OBJECTIVE}, {slo.SERVICE_NAME})")
     board.choose("slo", "SLO", f'label_values({slo.SLO_OBJECTIVE}{{{slo.SERVICE_NAME}=~"$service"}}, {slo.SLO})')
     board.annotate("$service")
@@ -66,8 +69,9 @@ def build(flavour: Flavour) -> Dashboard:
             "Incidents",
             "Times that an SLO began to burn too fast, in the chosen time.",
             COUNT,
-            Query(f"sum(increase({incidents}{{{CHOSEN}}}[$__range]))"),
+            Query(f"round(sum(increase({incidents}{{{CHOSEN}}}[$__range])))"),
             no_value="no SLO",
+            decimals=0,
         ),
         number(
             "Time to detect",
@@ -87,7 +91,8 @@ def build(flavour: Flavour) -> Dashboard:
     board.add(
         records(
             "SLOs",
-            "Budgets are weighted by traffic over the period. Burn rate 1 uses up the budget exactly at its end.",
+            "Budgets are weighted by traffic over the period. Burn rate 1 uses up the budget exactly at its end. "
+            "Empty in: at the pace of the last hour; needs the recording rules.",
             [
                 Column(f"max by ({BY}) ({slo.SLO_OBJECTIVE}{{{CHOSEN}}})", "Objective", RATIO, decimals=3),
                 Column(f"max by ({BY}) ({_windowed(slo.SLO_ERROR_RATIO, '1h')})", "Errors, 1h", RATIO, decimals=3),
@@ -95,21 +100,23 @@ def build(flavour: Flavour) -> Dashboard:
                 Column(f"max by ({BY}) ({_windowed(slo.SLO_BURN_RATE, '6h')})", "Burn rate, 6h", COUNT, BURN_STEPS, 2),
                 Column(f"max by ({BY}) ({_windowed(slo.SLO_BURN_RATE, '3d')})", "Burn rate, 3d", COUNT, BURN_STEPS, 2),
                 Column(remaining, "Budget left", RATIO, BUDGET_STEPS, 1),
+                Column(_empty_in(remaining), "Empty in", "s"),
             ],
             [(slo.SLO, "SLO"), (slo.SERVICE_NAME, "Service")],
             links=[link_to("service", flavour, "Open the service", service="${__data.fields.Service}")],
             sort="Burn rate, 1h",
+            height=7,
         )
     )
     board.add(
         series(
             "Budget left",
-            "Share of the period's error budget.",
+            "Share of the period's error budget. What is overdrawn by more than once the budget is below the panel.",
             RATIO,
             [Query(remaining, LEGEND)],
             width=12,
             steps=((0.0, RED),),
-            minimum=None,
+            minimum=-1,
             maximum=1,
         ),
         states(
@@ -146,7 +153,7 @@ def build(flavour: Flavour) -> Dashboard:
                 RATIO,
                 [Query(f"min by ({BY}) ({recorded.BUDGET_REMAINING}{{{CHOSEN}}})", LEGEND)],
                 width=12,
-                minimum=None,
+                minimum=-1,
                 maximum=1,
             ),
         ],
@@ -156,6 +163,13 @@ def build(flavour: Flavour) -> Dashboard:
 
 def _windowed(metric: str, window: str) -> str:
     return f'{metric}{{{CHOSEN},{slo.WINDOW}="{window}"}}'
+
+
+def _empty_in(remaining: str) -> str:
+    """Seconds until the budget is used up if errors go on as in the last hour."""
+    period_s = f"{DAY_S} * max by ({BY}) ({recorded.PERIOD_DAYS}{{{CHOSEN}}})"
+    burn_rate = f"max by ({BY}) ({_windowed(slo.SLO_BURN_RATE, '1h')})"
+    return f"({remaining} > 0) * {period_s} / ({burn_rate} > 0)"
 
 
 def _mean(seconds: str) -> str:

@@ -106,10 +106,14 @@ class Edges:
         """Calls per second."""
         return self._rate(self.flavour.edge_requests, by)
 
+    def failures(self, by: Sequence[str]) -> str:
+        """Failed calls per second; absent where none has failed yet."""
+        return self._rate(self.flavour.edge_failures, by)
+
     def error_ratio(self, by: Sequence[str]) -> str:
         """Failed calls per call."""
         rate = self.rate(by)
-        return f"({self._rate(self.flavour.edge_failures, by)} or 0 * {rate}) / ({rate} > 0)"
+        return f"({self.failures(by)} or 0 * {rate}) / ({rate} > 0)"
 
     def quantile(self, q: float, by: Sequence[str]) -> str:
         """A quantile of the duration in seconds, seen from the server."""

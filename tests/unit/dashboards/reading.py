@@ -18,7 +18,8 @@ VARIABLES = {
     "$__rate_interval": "4m17s",
     "$__range": "1h17m",
     "$service": ".+",
-    "$operation": ".*",
+    "$closeup": "frontend",
+    "$operation": "GET /",
     "$node": ".+",
     "$slo": ".+",
     "$instance": ".+",
@@ -50,14 +51,16 @@ def panels(dashboard: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def expressions(dashboard: dict[str, Any]) -> Iterator[Expression]:
-    """Expressions of panels, annotations and variables; a label_values query as its selector."""
+    """Expressions of panels, annotations and variables; of label_values the selector, of query_result what is in it."""
     for panel in panels(dashboard):
         for target in panel["targets"]:
             yield Expression(f"{panel['title']} {target['refId']}", target["expr"], not target.get("instant"))
     for annotation in dashboard["annotations"]["list"]:
         yield Expression(annotation["name"], annotation["expr"])
     for variable in dashboard["templating"]["list"]:
-        if variable["type"] == "query":
+        if variable["type"] == "query" and variable["query"].startswith("query_result("):
+            yield Expression(variable["name"], variable["query"].removeprefix("query_result(").removesuffix(")"))
+        elif variable["type"] == "query":
             selector, _, label = variable["query"].removeprefix("label_values(").removesuffix(")").rpartition(", ")
             yield Expression(variable["name"], f"group by ({label}) ({selector})")
 

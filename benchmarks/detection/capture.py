@@ -78,7 +78,7 @@ def judge(
             continue
         whole = widened(matrix, bank.capacity, bank.fall)
         ill = collected.total > FROZEN_FROM
-        collected.add(model.score(whole), whole.present)
+        collected.add(model.score(whole), whole.present, bank)
         changes = correlated.update(bank.services, collected.of_services(bank), captured.edges, second)
         for change in changes:
             if change.what == "lasting":
@@ -94,7 +94,7 @@ def forget(change: Change, bank: SeriesBank, model: Any, evidence: Evidence) -> 
     theirs = np.isin(bank.owner, numbers) | np.isin(bank.other, numbers)
     rows = np.flatnonzero(theirs & (evidence.total > FROZEN_FROM))
     model.clear(rows)
-    evidence.total[rows] = 0.0
+    evidence.clear(rows)
 
 
 def widened(matrix: Matrix, capacity: int, fall: Any) -> Matrix:

@@ -23,24 +23,33 @@ from processors.anomaly.config import Config
 
 THRESHOLD = "threshold"
 VARIANTS: dict[str, list[tuple[str, float]]] = {
-    THRESHOLD: [("spans", 16.0), ("spans", 18.0), ("spans", 24.0)],
+    THRESHOLD: [("spans", 14.0), ("spans", 16.0), ("spans", 20.0), ("spans", 23.0)],
     "detector": [
-        ("memory", 60.0),
-        ("memory", 120.0),
+        ("memory", 80.0),
+        ("memory", 130.0),
         ("warm_up", 8),
-        ("warm_up", 16),
-        ("floor", 0.02),
+        ("warm_up", 13),
         ("floor", 0.04),
+        ("floor", 0.07),
         ("frozen_rate", 0.0),
         ("frozen_rate", 0.05),
-        ("tail_rate", 1 / 300),
-        ("tail_rate", 1 / 100),
+        ("tail_rate", 0.01),
+        ("tail_rate", 0.02),
+        ("tail_prior", 0.5),
         ("tail_prior", 0.7),
-        ("tail_prior", 1.1),
         ("tail_weight", 30.0),
         ("tail_weight", 100.0),
     ],
-    "evidence": [("slack", 1.0), ("slack", 1.4), ("decay", 0.3), ("decay", 0.6), ("strongest", 4), ("strongest", 7)],
+    "evidence": [
+        ("slack", 1.2),
+        ("slack", 1.5),
+        ("decay", 0.3),
+        ("decay", 0.6),
+        ("strongest", 4),
+        ("strongest", 7),
+        ("share", 0.65),
+        ("share", 0.85),
+    ],
     "incidents": [("close_ticks", 4), ("close_ticks", 9), ("lasting_ticks", 40), ("lasting_ticks", 120)],
 }
 

@@ -22,7 +22,7 @@ from processors.anomaly.span_join import WORDS
 from processors.anomaly.span_store import LOW, OPERATION, SpanStore, UInt64s
 from processors.anomaly.tick_inputs import OPERATION_LABELS, TickInputs
 
-VERSION = 2
+VERSION = 3
 FAULTS = (OSError, KeyError, IndexError, TypeError, AttributeError, ValueError, EOFError, zipfile.BadZipFile)
 
 
@@ -63,7 +63,7 @@ def save(parts: Parts, since: dict[str, float], second: float) -> bytes:
     arrays: dict[str, npt.NDArray[Any]] = {
         "header": np.frombuffer(json.dumps(header).encode(), np.uint8),
         "seen": seen,
-        "evidence": _rows(evidence.total, rows),
+        "evidence": np.stack((_rows(evidence.total, rows), _rows(evidence.run, rows))),
         "pending": _renumbered(store.pending, number),
         "waiting": _renumbered(store.waiting, number),
         "calls": np.stack([_rows(counts, operations) for counts in _counts(inputs)]),
@@ -109,7 +109,7 @@ def load(state: bytes, parts: Parts) -> dict[str, float]:
     except FAULTS as error:
         raise ValueError(f"not a snapshot of anomaly detection: {error}") from error
     evidence.resize(inputs.bank.capacity)
-    evidence.total[series] = given["evidence"]
+    evidence.total[series], evidence.run[series] = given["evidence"]
     incidents.load(kept.state())
     book.load(header["book"])
     differences.load(header["differences"], inputs, rows)
@@ -124,7 +124,7 @@ def _check(header: dict[str, Any], given: dict[str, npt.NDArray[Any]], detector:
     if header["version"] != VERSION or header["detector"] != type(detector).__name__:
         raise ValueError("of another version or detector")
     series, operations = len(header["series"]), len(header["operations"])
-    if given["seen"].shape != (series,) or given["evidence"].shape != (series,):
+    if given["seen"].shape != (series,) or given["evidence"].shape != (2, series):
         raise ValueError("series and their values differ in number")
     if given["calls"].shape != (3, operations) or not np.isfinite(given["calls"]).all():
         raise ValueError("operations and their counts differ in number")

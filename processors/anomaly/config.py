@@ -35,7 +35,7 @@ class Config(ComponentConfig):
         "drop", description="spans of a closed tick: dropped and counted, or taken into the oldest open tick"
     )
     threshold: Annotated[float, Field(gt=0)] = Field(
-        20.0, description="evidence from which a service is in alarm; lower finds more and errs more"
+        18.0, description="evidence from which a service is in alarm; lower finds more and errs more"
     )
     differs_by: Columns = Field(
         DIFFERS_BY, description="columns whose values are compared between bad and usual spans of an incident"

@@ -199,7 +199,7 @@ class Anomaly(Processor):
             gone = self.inputs.expire(tick - self._idle_ticks)
             if len(gone):
                 self._detector.clear(gone)
-                self.evidence.total[gone] = 0.0
+                self.evidence.clear(gone)
 
     def judge(self, matrix: Matrix, second: float, joined: Joined) -> None:
         """Score a tick, see whether it makes incidents, and learn it. ``joined``: the spans it is made of."""
@@ -208,8 +208,8 @@ class Anomaly(Processor):
             self.evidence.resize(len(matrix))
         ill = self.evidence.total > FROZEN_FROM  # before this tick: a burst of one tick belongs to a series' nature
         surprise = self._detector.score(matrix)
-        before = self.evidence.total
-        self.evidence.add(surprise, matrix.present)
+        before = self.evidence.total.copy()
+        self.evidence.add(surprise, matrix.present, self.bank)
         band = self._detector.expected() or (np.full(len(matrix), np.nan),) * 2
         spans = Strangest(self.inputs, joined, (band[0] + band[1]) / 2)
         self._outputs.show_series(self.bank, matrix, self.evidence.total, band)
@@ -265,7 +265,7 @@ class Anomaly(Processor):
         theirs = np.isin(bank.owner, numbers) | np.isin(bank.other, numbers)
         rows = np.flatnonzero(theirs & (self.evidence.total > FROZEN_FROM))
         self._detector.clear(rows)
-        self.evidence.total[rows] = 0.0
+        self.evidence.clear(rows)
 
     def _note_onsets(self, scores: Floats, second: float) -> None:
         suspects = np.flatnonzero(scores >= ONSET_SHARE * self._threshold).tolist()

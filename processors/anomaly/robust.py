@@ -29,7 +29,7 @@ class RobustDetector(RowArrays):
     Args:
         memory: Ticks after which the weight of a tick has fallen to 1/e.
         warm_up: Ticks with a value before a series is scored.
-        floor: Smallest standard error, in the unit of the values: for log10 of a duration, 0.03 is 7 %.
+        floor: Smallest standard error, in the unit of the values: for log10 of a duration, 0.05 is 12 %.
         frozen_rate: Speed of learning out of band.
         tail_rate: Speed at which a series learns how often it exceeds.
         tail_prior: Mean excess that a new series is taken to have.
@@ -38,12 +38,12 @@ class RobustDetector(RowArrays):
 
     def __init__(
         self,
-        memory: float = 80.0,
-        warm_up: int = 12,
-        floor: float = 0.03,
+        memory: float = 100.0,
+        warm_up: int = 10,
+        floor: float = 0.05,
         frozen_rate: float = 0.02,
-        tail_rate: float = 1 / 200,
-        tail_prior: float = 0.9,
+        tail_rate: float = 0.015,
+        tail_prior: float = 0.6,
         tail_weight: float = 50.0,
     ) -> None:
         if memory < 1 or warm_up < 1 or floor <= 0 or not 0 <= frozen_rate <= 1:

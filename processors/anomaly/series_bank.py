@@ -18,6 +18,12 @@ CALLER_WEIGHT = 0.6
 """A slow wire speaks against the callee, and somewhat less against the caller (measured on the kit)."""
 RATE_WEIGHT = 0.25
 """Calls per trace move with what users do: they speak for a cause only beside others."""
+TRUST = {GAP: 1.25}
+"""What a first surprising tick counts; 0.75 for other signals. Wires seldom have bad moments of their own."""
+USUAL_TRUST = 0.75
+GROWTH = {DURATION: 0.55, GAP: 0.55}
+"""How much more each further tick in a row counts, as a share of the first; 0 for other signals, which come in bursts:
+users who fail once try again."""
 FALL = {DURATION: 0.5, GAP: 0.5}
 """What a fall counts beside a rise; 1 for other signals."""
 SERVICES_KEPT = 1024
@@ -47,13 +53,14 @@ class SeriesBank:
         live: Number of series.
         owner, other: int32[capacity], number of the owning service and of the callee; -1: none.
         owner_weight, other_weight: float64[capacity], how much evidence counts for them.
+        trust, growth: float64[capacity], what a surprising tick counts, and how much more the next one does.
         fall: float64[capacity], as in ``Matrix``.
         seen: int64[capacity], tick of the last value.
         refused: Series that found no room.
         generation, service_generation: Change whenever rows, or numbers of services, may have gone to others.
     """
 
-    COLUMNS = ("owner", "other", "owner_weight", "other_weight", "fall", "seen")
+    COLUMNS = ("owner", "other", "owner_weight", "other_weight", "trust", "growth", "fall", "seen")
 
     def __init__(self, max_series: int) -> None:
         self.max_series = max_series
@@ -68,6 +75,8 @@ class SeriesBank:
         self.other = np.zeros(0, np.int32)
         self.owner_weight = np.zeros(0)
         self.other_weight = np.zeros(0)
+        self.trust = np.zeros(0)
+        self.growth = np.zeros(0)
         self.fall = np.zeros(0)
         self.seen = np.zeros(0, np.int64)
         self._rows: dict[Series, int] = {}
@@ -150,6 +159,8 @@ class SeriesBank:
         self.other[row] = self.service(series.peer) if series.peer else -1
         self.owner_weight[row] = CALLER_WEIGHT if series.peer else RATE_WEIGHT if series.signal == RATE else 1.0
         self.other_weight[row] = 1.0 if series.peer else 0.0
+        self.trust[row] = TRUST.get(series.signal, USUAL_TRUST)
+        self.growth[row] = GROWTH.get(series.signal, 0.0)
         self.fall[row] = FALL.get(series.signal, 1.0)
         self.seen[row] = tick
         return row

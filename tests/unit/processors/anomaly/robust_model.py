@@ -9,7 +9,7 @@ import numpy as np
 from processors.anomaly.detector import Matrix
 
 Array = Any
-TAIL_FROM, MIN_RATE, MAX_Z, MAX_SURPRISE, OUT_OF_BAND_Z, WINSOR = 2.0, 0.002, 12.0, 8.0, 4.0, 3.0
+TAIL_FROM, MIN_RATE, MAX_Z, MAX_SURPRISE, OUT_OF_BAND_Z, WINSOR = 2.0, 0.002, 8.0, 8.0, 4.0, 3.0
 
 
 class RobustModel:

@@ -82,7 +82,7 @@ def test_a_relaxed_series_is_surprised_less_and_learns_faster() -> None:
     for detector in (steady, relaxed):
         detector.resize(1)
     for tick in range(300):
-        value = rng.normal(0.0, 0.05, 1) + (0.2 if tick >= 250 else 0.0)
+        value = rng.normal(0.0, 0.05, 1) + (0.4 if tick >= 250 else 0.0)
         matrix = Matrix(value, np.full(1, 0.04), np.full(1, 20.0), one, 10.0 * tick)
         if tick == 250:
             relaxed.relax(np.array([0]))
@@ -90,7 +90,7 @@ def test_a_relaxed_series_is_surprised_less_and_learns_faster() -> None:
         for detector in (steady, relaxed):
             detector.score(matrix)
             detector.learn(matrix, np.zeros(1, bool))
-    assert abs(relaxed.arrays["level"][0] - 0.2) < abs(steady.arrays["level"][0] - 0.2)
+    assert abs(relaxed.arrays["level"][0] - 0.4) < abs(steady.arrays["level"][0] - 0.4)
 
 
 @pytest.mark.parametrize("name", ["between", "ticks", "excess", "excesses"])

@@ -113,3 +113,18 @@ def read_delimited(page: bytes) -> list[Any]:
         families.append(family)
         at += size
     return families
+
+
+def positive_buckets(histogram: Any) -> dict[int, int]:
+    """Bucket number → count, decoded by the rules of the native histogram specification."""
+    found: dict[int, int] = {}
+    deltas = iter(histogram.positive_delta)
+    index = count = 0
+    for span in histogram.positive_span:
+        index += span.offset
+        for _ in range(span.length):
+            count += next(deltas)
+            found[index] = count
+            index += 1
+    assert next(deltas, None) is None
+    return found

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from pipeline.codec.prometheus_labels import LabelOptions
-from tests.oracles.prometheus_proto import read_delimited
+from tests.oracles.prometheus_proto import positive_buckets, read_delimited
 from tests.unit.codec.metric_batches import (
     NOW,
     START,
@@ -37,21 +37,6 @@ def native(*args: Any, **options: Any) -> Any:
     """The one histogram of a page; arguments of a row: scale, zero count, offset, counts, sum."""
     ((family,),) = (families(exponential("e", [({}, *args)]), **options),)
     return family.metric[0].histogram
-
-
-def buckets(shown: Any) -> dict[int, int]:
-    """Bucket number → count, decoded by the rules of the native histogram specification."""
-    found: dict[int, int] = {}
-    deltas = iter(shown.positive_delta)
-    index = count = 0
-    for span in shown.positive_span:
-        index += span.offset
-        for _ in range(span.length):
-            count += next(deltas)
-            found[index] = count
-            index += 1
-    assert next(deltas, None) is None
-    return found
 
 
 def test_counters_carry_exemplar_and_created_time() -> None:
@@ -99,7 +84,7 @@ def test_exponential_buckets_move_up_by_one() -> None:
     shown = native(3, 2.0, -5, [1.0, 2.0, 0.0, 4.0], 12.5)
     assert (shown.schema, shown.zero_threshold, shown.zero_count) == (3, 1e-128, 2)
     assert (shown.sample_count, shown.sample_sum) == (9, 12.5)
-    assert buckets(shown) == {-4: 1, -3: 2, -1: 4}
+    assert positive_buckets(shown) == {-4: 1, -3: 2, -1: 4}
 
 
 def test_gaps_start_new_spans() -> None:
@@ -117,7 +102,7 @@ def test_scales_above_eight_are_merged_down(offset: int) -> None:
         index = math.floor((offset + i) / 4) + 1
         expected[index] = expected.get(index, 0) + count
     assert shown.schema == 8
-    assert buckets(shown) == expected
+    assert positive_buckets(shown) == expected
 
 
 def test_a_native_histogram_without_observations_has_an_empty_span() -> None:
@@ -163,7 +148,7 @@ def test_new_series_are_shown_at_zero() -> None:
     shown = classic.metric[0].histogram
     assert (shown.sample_count, shown.sample_sum, {b.cumulative_count for b in shown.bucket}) == (0, 0, {0})
     shown = exponential_one.metric[0].histogram
-    assert (shown.sample_count, shown.sample_sum, shown.zero_count, buckets(shown), len(shown.exemplars)) == (
+    assert (shown.sample_count, shown.sample_sum, shown.zero_count, positive_buckets(shown), len(shown.exemplars)) == (
         0,
         0,
         0,

@@ -6,7 +6,6 @@ Must never regress: what the SDK holds for acknowledged is on /metrics, with att
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 from collections import Counter
 from collections.abc import Iterator
@@ -17,8 +16,6 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tests.integration.weir_process import free_ports, get, running
 
-NODE = Path(__file__).parent / "node"
-HOW = "Debian and Ubuntu: apt-get install nodejs npm; else nodejs.org/download"
 TRACES = 200
 CONFIG = """
 receivers:
@@ -41,27 +38,7 @@ service:
     metrics: {readers: [{pull: {exporter: {prometheus: {host: 127.0.0.1, port: "${env:OWN}"}}}}]}
 """
 
-pytestmark = [
-    pytest.mark.e2e,
-    pytest.mark.timeout(400),
-    pytest.mark.skipif(shutil.which("npm") is None, reason=f"needs node and npm ({HOW})"),
-]
-
-
-@pytest.fixture(scope="module")
-def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The sending program, with the SDK installed beside it."""
-    folder = tmp_path_factory.mktemp("node")
-    for name in ("package.json", "send.js"):
-        shutil.copy(NODE / name, folder)
-    command = ["npm", "install", "--no-audit", "--no-fund", "--no-update-notifier", "--loglevel=error"]
-    try:
-        install = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=300)
-    except subprocess.TimeoutExpired:
-        pytest.skip("npm install took too long; is a package registry reachable?")
-    if install.returncode:
-        pytest.skip(f"npm install of the Node SDK failed; is a package registry reachable?\n{install.stderr[-500:]}")
-    return folder / "send.js"
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400)]
 
 
 @pytest.fixture(scope="module")
@@ -95,11 +72,11 @@ def samples(port: int, name: str, **labels: str) -> dict[tuple[str, ...], float]
     ],
 )
 def test_every_span_of_the_sdk_is_counted(
-    protocol: str, url: str, transport: str, program: Path, ports: dict[str, int]
+    protocol: str, url: str, transport: str, node_programs: Path, ports: dict[str, int]
 ) -> None:
     accepted = "otelcol_receiver_accepted_spans_total"
     before = samples(ports["OWN"], accepted, transport=transport).get((transport,), 0)
-    command = ["node", str(program), protocol, url.format(**ports), str(TRACES)]
+    command = ["node", str(node_programs / "send.js"), protocol, url.format(**ports), str(TRACES)]
     sent = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
     assert sent.returncode == 0, sent.stderr
     results = json.loads(sent.stdout)

@@ -15,7 +15,7 @@ DEVELOP := $(VENV)/.stamp-develop
 BUILT := $(VENV)/.stamp-built
 
 .NOTPARALLEL:
-.PHONY: help setup build demo run check format test test-pure test-all bench golden fuzz fuzz-asan docs dashboards clean
+.PHONY: help setup build demo run check format test test-pure test-all bench golden fuzz fuzz-asan docs dashboards servers clean
 
 help: ## print the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -77,6 +77,30 @@ dashboards: $(DEVELOP) $(BUILT) ## write the Grafana dashboards and the bundled 
 	$(BIN)/weir rules generate --config deploy/config/gateway.yaml --output deploy/helm/weir/files/rules.yaml
 	cp deploy/config/gateway.yaml deploy/helm/weir/files/config.yaml
 	cp deploy/config/gateway.yaml deploy/kubernetes/base/config.yaml
+
+# Real components for the end-to-end tests, from their Go modules. Prometheus without service discovery and pages, which nobody needs here;
+# VictoriaMetrics from a module of our own, because `go install` takes no module that replaces others.
+SERVERS := build/servers
+GO_BUILD := env GOFLAGS=-buildvcs=false GOBIN=$(abspath $(SERVERS)) nice go
+PROMETHEUS_MODULE := github.com/prometheus/prometheus/cmd
+PROMETHEUS_VERSION := v0.316.0
+HELM_MODULE := helm.sh/helm/v3/cmd/helm@v3.19.5
+VICTORIA_MODULE := github.com/VictoriaMetrics/VictoriaMetrics/app/victoria-metrics
+VICTORIA_VERSION := v0.0.0-20250718125606-9d9bea03485e
+
+servers: $(addprefix $(SERVERS)/,prometheus3 promtool3 helm victoria-metrics) ## build real servers for the tests (needs go; minutes)
+
+$(SERVERS)/prometheus3 $(SERVERS)/promtool3: $(SERVERS)/%3:
+	$(GO_BUILD) install -tags netgo,builtinassets_no,remove_all_sd $(PROMETHEUS_MODULE)/$*@$(PROMETHEUS_VERSION)
+	@mv $(SERVERS)/$* $@
+
+$(SERVERS)/helm:
+	$(GO_BUILD) install $(HELM_MODULE)
+
+$(SERVERS)/victoria-metrics:
+	@mkdir -p $(SERVERS)/module
+	cd $(SERVERS)/module && rm -f go.mod go.sum && go mod init servers && go get $(VICTORIA_MODULE)@$(VICTORIA_VERSION) && \
+		$(GO_BUILD) build -o ../victoria-metrics $(VICTORIA_MODULE)
 
 clean: ## remove what was built, keep the environment
 	rm -rf build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis $(BUILT)

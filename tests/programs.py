@@ -1,6 +1,7 @@
 """Programs of others that tests run where they can be found, and how to get those that cannot.
 
-Each is looked for on PATH under its name here; an environment variable (``WEIR_TEST_PROMETHEUS3``) may name its file.
+Each is looked for on PATH under its name here, and where ``make servers`` builds some from their Go modules; an
+environment variable (``WEIR_TEST_PROMETHEUS3``) may name its file.
 """
 
 from __future__ import annotations
@@ -10,8 +11,11 @@ import shutil
 import subprocess
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 
 import pytest
+
+BUILT = Path(__file__).parents[1] / "build/servers"
 
 
 @dataclass(frozen=True)
@@ -48,7 +52,7 @@ class Program:
 
     def candidates(self) -> list[str]:
         """Files it may be, the named one first."""
-        names = (os.environ.get(self._variable, ""), self.name, self.usual_name)
+        names = (os.environ.get(self._variable, ""), str(BUILT / self.name), self.name, self.usual_name)
         return [path for name in names if name and (path := shutil.which(name)) is not None]
 
 
@@ -66,30 +70,21 @@ def _help(path: str) -> str:
     return done.stdout + done.stderr
 
 
-_GO = "go install -tags netgo,builtinassets_no,remove_all_sd github.com/prometheus/prometheus/cmd/{}@v0.316.0, as {}3"
+_DEBIAN = "Debian and Ubuntu: apt-get install {}"
+_MAKE = "where go is: make servers"
 
-PROMETHEUS = Program("prometheus", "Debian and Ubuntu: apt-get install prometheus; else prometheus.io/download")
-PROMETHEUS3 = Program(
-    "prometheus3", _GO.format("prometheus", "prometheus"), "prometheus", option="web.enable-otlp-receiver"
-)
-PROMTOOL = Program("promtool", "Debian and Ubuntu: apt-get install prometheus; else prometheus.io/download")
-PROMTOOL3 = Program("promtool3", _GO.format("promtool", "promtool"))
-VICTORIAMETRICS = Program(
-    "victoria-metrics",
-    "Debian from 13 on: apt-get install victoria-metrics; else github.com/VictoriaMetrics/VictoriaMetrics/releases",
-    option="-opentelemetry.usePrometheusNaming",
-)
+PROMETHEUS = Program("prometheus", f"{_DEBIAN.format('prometheus')}; else prometheus.io/download")
+PROMETHEUS3 = Program("prometheus3", _MAKE, "prometheus", "web.enable-otlp-receiver")
+PROMTOOL = Program("promtool", f"{_DEBIAN.format('prometheus')}; else prometheus.io/download")
+PROMTOOL3 = Program("promtool3", _MAKE)
 ALERTMANAGER = Program(
     "alertmanager",
-    "Debian and Ubuntu: apt-get install prometheus-alertmanager; else prometheus.io/download",
+    f"{_DEBIAN.format('prometheus-alertmanager')}; else prometheus.io/download",
     "prometheus-alertmanager",
 )
-AMTOOL = Program("amtool", "Debian and Ubuntu: apt-get install prometheus-alertmanager")
-HELM = Program("helm", "go install helm.sh/helm/v3/cmd/helm@v3.19.5")
+AMTOOL = Program("amtool", _DEBIAN.format("prometheus-alertmanager"))
+VICTORIAMETRICS = Program("victoria-metrics", _MAKE, option="-opentelemetry.usePrometheusNaming")
+HELM = Program("helm", _MAKE)
 KUBECTL = Program("kubectl", "kubernetes.io/releases/download")
-DOCKER_COMPOSE = Program(
-    "docker-compose",
-    "2.x; Debian from 13 on: apt-get install docker-compose; else docs.docker.com/compose",
-    option="--progress",
-)
-SYSTEMD_ANALYZE = Program("systemd-analyze", "Debian and Ubuntu: apt-get install systemd")
+DOCKER_COMPOSE = Program("docker-compose", "2.x: docs.docker.com/compose", option="--progress")
+SYSTEMD_ANALYZE = Program("systemd-analyze", _DEBIAN.format("systemd"))

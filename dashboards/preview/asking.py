@@ -6,10 +6,10 @@ import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from dashboards.preview.frames import Data, Row, Series
-from dashboards.preview.prometheus import Prometheus, QueryFailedError
+from dashboards.preview.prometheus import QueryFailedError
 
 SCRAPE_S = 15
 """What the data source says about the scrape interval."""
@@ -20,6 +20,15 @@ _NICE_S = (1, 2, 5, 10, 15, 20, 30, 60, 120, 300, 600, 900, 1200, 1800, 3600, 72
 _LABEL_VALUES = re.compile(r"label_values\((.+), (\w+)\)", re.DOTALL)
 _QUERY_RESULT = re.compile(r"query_result\((.+)\)", re.DOTALL)
 MAX_EXEMPLARS = 60
+
+
+class DataSource(Protocol):
+    """What is asked of a Prometheus; ``prometheus.Prometheus`` says what each returns."""
+
+    def instant(self, query: str, time_s: float) -> list[dict[str, Any]]: ...
+    def range(self, query: str, begin_s: float, end_s: float, step_s: float) -> list[dict[str, Any]]: ...
+    def label_values(self, label: str, selector: str, begin_s: float, end_s: float) -> list[str]: ...
+    def exemplars(self, query: str, begin_s: float, end_s: float) -> list[dict[str, Any]]: ...
 
 
 @dataclass(frozen=True)
@@ -67,12 +76,12 @@ class Asker:
     """Answers dashboards.
 
     Args:
-        prometheus: The data source.
+        prometheus: What is asked.
         end_s: What "now" is, Unix seconds.
         chosen: Variable → value, in place of what is chosen at first.
     """
 
-    def __init__(self, prometheus: Prometheus, end_s: float, chosen: Mapping[str, str]) -> None:
+    def __init__(self, prometheus: DataSource, end_s: float, chosen: Mapping[str, str]) -> None:
         self._prometheus = prometheus
         self._end_s = end_s
         self._chosen = chosen

@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
+from dashboards.preview.leading_zeros import LeadingZeros
 from dashboards.preview.prometheus import Labels, Prometheus, Samples
 from dashboards.preview.replica import Replica
 from dashboards.preview.scenario import Scenario
@@ -65,13 +66,14 @@ class _Scraper:
         self._prometheus = prometheus
         self._namer = Namer()
         self._labels = LabelWriter(self._namer, LabelOptions(with_scope=False), Format.PROTOBUF, Escaping.ALLOW_UTF8)
+        self._zeros = LeadingZeros()
         self._writer = RemoteWriter(Message.V1, 1, MAX_BYTES, _nothing_is_left_out)
 
     def scrape_if_due(self, now_s: int) -> None:
         """Scrape what is due."""
         if now_s % SCRAPE_S == 0:
             families = assemble(
-                self._weir.collect(),
+                self._zeros.shown(self._weir.collect()),
                 self._namer,
                 self._labels,
                 Format.PROTOBUF,

@@ -49,6 +49,7 @@ APDEX_STEPS: Steps = ((0.7, ORANGE), (0.85, GREEN))
 """Apdex Technical Specification 1.1: below 0.70 poor, from 0.85 good."""
 NO_STEPS: Steps = ()
 RISING_IS_GOOD = (BUDGET_STEPS, APDEX_STEPS)
+ROOM = 1.05
 BAND_COLOR, BAND_OPACITY = "super-light-blue", 14
 
 
@@ -161,6 +162,8 @@ def series(
         panel.thresholds_style(
             common_builders.GraphThresholdsStyleConfig().mode(common.GraphThresholdsStyleMode.DASHED)
         )
+    if steps and steps[-1][0] > 0:  # so that how far it is to the threshold can be seen
+        panel.axis_soft_max(ROOM * steps[-1][0])
     if minimum is not None:
         panel.min(minimum)
     if maximum is not None:

@@ -165,7 +165,7 @@ def _operations(board: Board, red: Red, flavour: Flavour) -> None:
             [(flavour.span_name, "Operation")],
             links=[open_traces],
             sort="Share of time",
-            height=8,
+            height=7,
         )
     )
 

@@ -1,0 +1,129 @@
+"""The preview: hours of a shop with an incident on a real Prometheus, every panel looked at by what it got.
+
+Must never regress: in an incident no panel is empty without a reason, healthy services fail in 0 of their requests,
+and where nothing was asked of a service there is a gap.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+from collections.abc import Iterator, Mapping
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from dashboards.build import FLAVOURS, SOURCES
+from dashboards.preview import screenshot
+from dashboards.preview.__main__ import answer
+from dashboards.preview.asking import Answered, panels
+from dashboards.preview.frames import Data
+from dashboards.preview.hours import Span, play
+from dashboards.preview.page import page, section_height
+from dashboards.preview.prometheus import Prometheus
+from dashboards.preview.scenario import NEW_RELEASE, REPORTS_EVERY_S, REPORTS_LAST_S
+from pipeline.service.clock import SystemClock
+from tests.e2e.prometheus import needs_prometheus
+
+pytestmark = [pytest.mark.e2e, needs_prometheus, pytest.mark.timeout(600)]
+
+HOURS = 1.4
+RATE = 4.0
+EMPTY: Mapping[tuple[str, str], str] = {
+    ("self", "Rejected spans"): "the services of the scenario send no span without ids",
+    ("self", "Not sent"): "the destination takes everything",
+    ("anomalies", "Calls per trace"): "few operations are called a varying number of times per trace",
+}
+"""Dashboard and panel → why it has nothing to show."""
+
+
+@pytest.fixture(scope="module", params=["otelcol-classic", "otelcol-ms-native", "tempo-native"])
+def seen(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Answered]]:
+    """All dashboards of an edition, answered."""
+    flavour = next(one for one in FLAVOURS if one.id == request.param)
+    end_s = SystemClock().unix_nano() // 10**9 // 120 * 120
+    hours = Span(end_s - round(HOURS * 3600), end_s)
+    with Prometheus(tmp_path_factory.mktemp("preview")) as prometheus:
+        play(flavour, hours, RATE, prometheus)
+        yield {slug: answer(prometheus, flavour, slug, hours, "30s") for slug in SOURCES}
+
+
+def data_of(answered: Answered, title: str, kind: str) -> Data:
+    panel = next(one for one in panels(answered.dashboard) if (one["title"], one["type"]) == (title, kind))
+    return answered.data[panel["id"]]
+
+
+@pytest.mark.parametrize("slug", SOURCES)
+def test_no_panel_is_empty_without_a_reason(seen: dict[str, Answered], slug: str) -> None:
+    answered = seen[slug]
+    for panel in panels(answered.dashboard):
+        data = answered.data[panel["id"]]
+        assert not data.errors, panel["title"]
+        if panel["type"] in {"timeseries", "table", "state-timeline", "heatmap", "nodeGraph", "stat"}:
+            assert data.is_empty <= ((slug, panel["title"]) in EMPTY), panel["title"]
+
+
+def test_every_reason_is_about_a_panel_that_there_is(seen: dict[str, Answered]) -> None:
+    titles = {(slug, panel["title"]) for slug, answered in seen.items() for panel in panels(answered.dashboard)}
+    assert EMPTY.keys() <= titles
+
+
+def test_healthy_services_fail_in_none_of_their_requests_and_idle_ones_have_a_gap(seen: dict[str, Answered]) -> None:
+    errors = {
+        series.name: dict(series.points) for series in data_of(seen["fleet"], "Errors by service", "timeseries").series
+    }
+    assert set(errors["cart"].values()) == {0.0}
+    reports = sorted(errors["reports"])
+    longest_s = max(right - left for left, right in pairwise(reports))
+    # A rate looks back a minute, so a gap is that much shorter than the pause.
+    assert REPORTS_EVERY_S - REPORTS_LAST_S - 120 <= longest_s <= REPORTS_EVERY_S
+    assert max(errors["payment"].values()) > 0.2
+
+
+def test_the_incident_is_on_the_first_dashboard_with_its_cause_one_click_away(seen: dict[str, Answered]) -> None:
+    (incident,) = data_of(seen["fleet"], "Open incidents", "table").rows
+    assert incident.labels["root_service"] == "payment"
+    alerts = data_of(seen["fleet"], "Firing alerts", "table").rows
+    assert "page" in {row.labels["severity"] for row in alerts}
+    suspects = data_of(seen["anomalies"], "What differs", "table").rows
+    assert ("service.version", NEW_RELEASE) in {(row.labels["attribute"], row.labels["value"]) for row in suspects}
+
+
+def test_marks_are_where_things_begin_and_few(seen: dict[str, Answered]) -> None:
+    marks = seen["fleet"].annotations
+    deployed = [mark for mark in marks if mark.name == "Deployments"]
+    assert [mark.title.rpartition(" ")[2] for mark in deployed] == [NEW_RELEASE]
+    assert all(mark.end_s - mark.begin_s <= 60 for mark in deployed)
+    assert {mark.name for mark in marks} == {"Deployments", "Anomalies", "Alerts"}
+    assert len(marks) < 25
+
+
+def test_nodes_and_edges_that_fail_are_red(seen: dict[str, Answered]) -> None:
+    rows = data_of(seen["map"], "Service map", "nodeGraph").rows
+    colors = {row.labels["id"]: row.labels["color"] for row in rows}
+    assert (colors["payment"], colors["checkout->payment"]) == ("red", "red")
+    assert (colors["cart"], colors["frontend->cart"]) == ("green", "green")
+    nodes = {row.labels["id"] for row in rows if row.ref == "nodes"}
+    assert {row.labels[end] for row in rows if row.ref == "edges" for end in ("source", "target")} <= nodes
+
+
+def test_lines_are_few_enough_to_be_told_apart(seen: dict[str, Answered]) -> None:
+    for slug, answered in seen.items():
+        for panel in panels(answered.dashboard):
+            if panel["type"] == "timeseries":
+                beside = panel["options"]["legend"]["placement"] == "right"
+                assert len(answered.data[panel["id"]].series) <= (15 if beside else 10), (slug, panel["title"])
+
+
+def test_the_page_says_what_is_missing_and_a_browser_draws_it(seen: dict[str, Answered], tmp_path: Path) -> None:
+    text = page(list(seen.values()))
+    assert len(re.findall('<div class="empty">', text)) <= len(EMPTY)
+    assert '<div class="error">' not in text
+    if screenshot.program() is None:
+        pytest.skip(screenshot.HOW_TO_GET)
+    html, png = tmp_path / "page.html", tmp_path / "page.png"
+    html.write_text(page([seen["fleet"]]))
+    height = section_height(seen["fleet"])
+    screenshot.shoot(html, png, 1632, height)
+    assert struct.unpack(">II", png.read_bytes()[16:24]) == (1632, height)

@@ -10,7 +10,7 @@ from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord as LogRecordMessage
 from opentelemetry.proto.logs.v1.logs_pb2 import ResourceLogs, ScopeLogs, SeverityNumber
 from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 
-from pipeline.codec.any_value import any_value, key_values
+from pipeline.model.any_value import any_value, key_values
 from pipeline.model.emitted_logs import LogRecord
 
 

@@ -54,7 +54,7 @@ class Place(NamedTuple):
 
 
 class HttpClient:
-    """Sends POST requests. Safe from any thread.
+    """Sends requests. Safe from any thread.
 
     Args:
         tls: For ``https`` addresses.
@@ -71,7 +71,9 @@ class HttpClient:
         self._watchdog = Watchdog(clock)
         self._clock = clock
 
-    def post(self, url: str, body: bytes, headers: Mapping[str, str], timeout_s: float) -> Answer | Verdict:
+    def send(
+        self, url: str, body: bytes, headers: Mapping[str, str], timeout_s: float, method: str = "POST"
+    ) -> Answer | Verdict:
         """One attempt: the answer, or why there is none."""
         timeout_s = timeout_s or NO_TIMEOUT_S
         parts = urlsplit(url)
@@ -84,7 +86,7 @@ class HttpClient:
             if connection is None:
                 connection = self._new(place)
             try:
-                answer = self._exchange(connection, target, body, headers, end)
+                answer = self._exchange(connection, method, target, body, headers, end)
             except (HTTPError, OSError, ValueError) as error:
                 connection.close()
                 if self._clock.monotonic_nano() >= end:
@@ -107,7 +109,7 @@ class HttpClient:
             connection.close()
 
     def _exchange(
-        self, connection: HTTPConnection, target: str, body: bytes, headers: Mapping[str, str], end: int
+        self, connection: HTTPConnection, method: str, target: str, body: bytes, headers: Mapping[str, str], end: int
     ) -> Answer:
         left_s = max((end - self._clock.monotonic_nano()) / 1e9, 0.001)
         connection.timeout = left_s
@@ -116,7 +118,7 @@ class HttpClient:
         sock = connection.sock
         sock.settimeout(left_s)
         with self._watchdog.watching(sock, end):
-            connection.request("POST", target, body, headers, preload_content=False, decode_content=False)
+            connection.request(method, target, body, headers, preload_content=False, decode_content=False)
             response = connection.getresponse()
             pieces: list[bytes] = []
             size = 0

@@ -123,7 +123,7 @@ class OtlpHttpExporter(PushExporter):
         body = payload if self._config.encoding == "proto" else encode_json(payload, signal.request)
         if self._compress is not None:
             body = self._compress(body)
-        answer = client.post(url, body, self._headers, timeout_s)
+        answer = client.send(url, body, self._headers, timeout_s)
         if isinstance(answer, Verdict):
             return answer
         return http_verdict(answer, signal, self._settings.clock.unix_nano())

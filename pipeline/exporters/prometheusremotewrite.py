@@ -225,7 +225,7 @@ class RemoteWriteExporter(Exporter):
             **self._headers,
         }
         body = bytes(cramjam.snappy.compress_raw(payload))
-        answer = client.post(self._config.endpoint, body, headers, timeout_s)
+        answer = client.send(self._config.endpoint, body, headers, timeout_s)
         if isinstance(answer, Verdict):
             return answer
         verdict = verdict_of(answer, items, is_v2=is_v2, now_unix_nano=self._settings.clock.unix_nano())

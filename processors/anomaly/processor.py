@@ -81,7 +81,7 @@ class Anomaly(Processor):
         self._reported: dict[str, int] = {}
 
     def start(self) -> None:
-        """Show the own metrics at 0."""
+        """Show the own metrics at 0, and tell of incidents that are still open."""
         for fate in FATES:
             self._telemetry.count(own_metrics.SPANS, 0, outcome=fate)
         for what in CHANGES:
@@ -95,6 +95,9 @@ class Anomaly(Processor):
             self._telemetry.count(name, 0)
         self._telemetry.gauge(own_metrics.SERIES, lambda: self.bank.live)
         self._telemetry.gauge(own_metrics.MUTES, lambda: len(self.book.mutes))
+        for incident in self.incidents.open.values():  # after a restart, for those who remember open ones
+            if incident.told and not incident.mute:
+                self._tell(Change("updated", incident, incident.updated))
 
     def process_traces(self, spans: SpanBatch) -> SpanBatch:
         """Take spans into their ticks."""

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from typer.testing import CliRunner
 
 from pipeline.cli import app
 from pipeline.service.engine import Engine
 from pipeline.testing import FakeClock, span_batch
+from tests.integration.destinations import http_destination
 from tests.unit.processors.anomaly.shop import calls
 from tests.unit.service.parts import checked
 
@@ -42,6 +45,36 @@ def endpoint() -> Iterator[str]:
     admin: Any = engine.graph.extensions["admin"]
     yield "http://{}:{}".format(*admin.address)
     engine.stop(1.0)
+
+
+def test_incidents_reach_files_and_other_destinations(tmp_path: Path) -> None:
+    """The records in a file and at an OTLP destination are those that were emitted."""
+    path = tmp_path / "incidents.json"
+    text = CONFIGURATION.replace("debug: }", f"file: {{path: {path}}}, otlphttp: {{endpoint: URL}}}}")
+    text = text.replace("[debug]", "[file, otlphttp]").replace("extensions: [admin]", "extensions: []")
+    with http_destination() as (url, ledger):
+        clock = FakeClock()
+        engine = Engine(checked(text.replace("URL", url)), clock)
+        engine.start()
+        consume = engine.graph.consumers["feed", "traces"]
+        for tick in range(80):
+            fault = {"payment:amex": 8.0} if 50 <= tick < 65 else None
+            consume(span_batch(spans=calls(tick, fault=fault)))
+            clock.advance(10)
+        engine.stop(10.0)
+        sent = [ExportLogsServiceRequest.FromString(request["payload"]) for request in ledger.requests]
+    assert [request["path"] for request in ledger.requests] == ["/v1/logs"] * len(sent)
+    names = [
+        record["eventName"]
+        for line in path.read_text().splitlines()
+        for resource in json.loads(line)["resourceLogs"]
+        for scope in resource["scopeLogs"]
+        for record in scope["logRecords"]
+    ]
+    found = [r.event_name for one in sent for res in one.resource_logs for s in res.scope_logs for r in s.log_records]
+    assert names == found
+    incidents = [name for name in names if name.startswith("weir.incident.")]
+    assert (incidents[0], incidents[-1]) == ("weir.incident.opened", "weir.incident.resolved")
 
 
 def weir(endpoint: str, *arguments: str) -> str:

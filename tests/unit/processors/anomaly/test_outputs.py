@@ -125,17 +125,24 @@ def test_failures_are_called_failures() -> None:
     assert any(re.fullmatch(r"payment \d+ % of calls failed", one) for one in opened.attributes[names.EVENT_EVIDENCE])
 
 
-def test_a_restart_in_the_middle_gives_the_same_records() -> None:
-    def story(stop: int | None) -> list[Any]:
+def test_a_restart_in_the_middle_gives_the_same_records_and_tells_again_what_is_open() -> None:
+    def story(stop: int | None) -> tuple[list[Any], list[LogRecord]]:
         run = Harness(Anomaly, **DIFFERS)
+        again: list[LogRecord] = []
         for tick in range(75):
             if tick == stop:
+                before = len(run.logs())
                 run.restart()
+                again = run.logs()[before:]
             send(run, calls(tick, fault=fault(tick)))
-        return [(one.event_name, one.body, one.attributes, one.trace_id) for one in run.logs()]
+        told = [one for one in run.logs() if one not in again]
+        return [(one.event_name, one.body, one.attributes, one.trace_id) for one in told], again
 
-    told = story(None)
-    assert told == story(52) == story(58)
+    told, _ = story(None)
+    for stop, still_open in ((52, 0), (62, 1)):
+        same, again = story(stop)
+        assert same == told
+        assert [one.event_name for one in again] == ["weir.incident.updated"] * still_open
     assert len(told) > 4
 
 

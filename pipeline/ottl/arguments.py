@@ -98,7 +98,7 @@ def double_like(value: Any) -> float | None:
         number = float(value)
         if not math.isinf(number) or _SPECIAL.fullmatch(value):
             return number
-    raise ValueFault(f"{_shown(value)} cannot become a double")
+    raise ValueFault(f"{_this(value)} cannot become a double")
 
 
 def bool_like(value: Any) -> bool | None:
@@ -109,7 +109,7 @@ def bool_like(value: Any) -> bool | None:
         return value != 0
     if isinstance(value, str) and value in _BOOLEANS:
         return _BOOLEANS[value]
-    raise ValueFault(f"{_shown(value)} cannot become a bool")
+    raise ValueFault(f"{_this(value)} cannot become a bool")
 
 
 def identifier(size: int) -> Get:
@@ -125,7 +125,7 @@ def identifier(size: int) -> Get:
             try:
                 return Identifier(bytes.fromhex(data.decode("ascii")))
             except ValueError:
-                raise ValueFault(f"{_shown(value)} is not hexadecimal") from None
+                raise ValueFault("this text is not hexadecimal") from None
         raise ValueFault(f"expected {size} bytes, or {2 * size} hexadecimal digits, found {len(data)}")
 
     return get
@@ -137,6 +137,6 @@ def texts(value: Any) -> list[str]:
     return ["<nil>" if one is None else one for one in found]
 
 
-def _shown(value: Any) -> str:
-    shown = repr(value)
-    return f"{type_name(value)} {shown if len(shown) <= 60 else shown[:57] + '...'}"
+def _this(value: Any) -> str:
+    """Names a value by its type: what it is belongs into no log."""
+    return "this text" if isinstance(value, str) else f"a value of type {type_name(value)}"

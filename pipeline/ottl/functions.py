@@ -100,11 +100,11 @@ def _parse_json(value: str) -> Any:
 
 def _parse_int(value: str, base: int) -> int:
     if base < 0 or base == 1 or base > 36 or value != value.strip() or (base and "_" in value):
-        raise ValueFault(f"{value!r} is no int of base {base}")
+        raise ValueFault(f"this text is no int of base {base}")
     try:
         number = int(value, base)
     except ValueError:
-        raise ValueFault(f"{value!r} is no int of base {base}") from None
+        raise ValueFault(f"this text is no int of base {base}") from None
     if not -_INT64 <= number < _INT64:
         raise ValueFault("integers have 64 bits")
     return number
@@ -133,7 +133,7 @@ def parse_duration(text: str) -> Duration:
     if body == "0":
         return Duration(0)
     if not body or at < len(body) or total >= _INT64:
-        raise ValueFault(f'"{text}" is not a duration; write a number and a unit, like "5m", "1m30s" or "200ms"')
+        raise ValueFault('not a duration; write a number and a unit, like "5m", "1m30s" or "200ms"')
     return Duration(-total if text[0] == "-" else total)
 
 
@@ -241,6 +241,7 @@ FUNCTIONS: dict[str, Function] = {
     "UnixSeconds": _of_time(lambda moment: moment.unix_nano // 1_000_000_000),
     "Values": Function((Parameter("target", take.a_map),), lambda values: list(values.values()), list),
     "Weekday": _of_time(_moment(lambda at: at.isoweekday() % 7)),
+    "Year": _of_time(_moment(lambda at: at.year)),
 }
 
 

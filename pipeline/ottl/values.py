@@ -144,7 +144,7 @@ def go_json(value: Any) -> str:
         return f'"{base64.b64encode(value).decode()}"'
     if isinstance(value, float):
         if not math.isfinite(value):
-            raise ValueFault(f"JSON has no {double_text(value)}")
+            raise ValueFault("JSON has no NaN and no infinity")
         return _go_float(value)
     text = json.dumps(value, ensure_ascii=False)
     if isinstance(value, str):

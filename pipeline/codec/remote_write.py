@@ -32,7 +32,7 @@ from pipeline.codec.remote_write_messages import (
     stale_histogram,
 )
 from pipeline.codec.remote_write_rows import Block, Symbols, hashes
-from pipeline.model.snapshot import ExponentialValues, HistogramValues, NumberValues
+from pipeline.model.snapshot import ExponentialValues, HistogramValues, NumberValues, SummaryValues
 
 STALE_BITS = 0x7FF0_0000_0000_0002
 """The NaN that ends a series. Nothing else may have these bits."""
@@ -89,13 +89,16 @@ class RemoteWriter:
         self._report = report
         self._last: dict[str, Written] = {}
 
-    def encode(self, families: Sequence[Family], source: str | None, time_unix_nano: int) -> Iterator[WriteRequest]:
+    def encode(
+        self, families: Sequence[Family], source: str | None, time_unix_nano: int, *, ended: bool = False
+    ) -> Iterator[WriteRequest]:
         """The requests of a batch.
 
         Args:
             families: From ``prometheus_families.assemble`` with ``Format.PROTOBUF``.
             source: Whose complete state this is; None for a batch that is not complete, of which no series can end.
-            time_unix_nano: Of the stale markers.
+            time_unix_nano: Of the stale markers of series that are not there any more.
+            ended: All series end: they get stale markers in place of their values.
         """
         parcels = [_Parcel(shard, self.message, self._max_bytes) for shard in range(self._shards)]
         written = Written({})
@@ -103,7 +106,7 @@ class RemoteWriter:
             marks: list[Hashes] = []
             for part in family.parts:
                 mark = np.empty(len(part.view), dtype=np.uint64)
-                yield from self._part(family, part, parcels, mark)
+                yield from self._part(family, part, parcels, mark, ended)
                 marks.append(mark)
             written.families[family.name] = (family, marks)
         if source is not None:
@@ -114,8 +117,10 @@ class RemoteWriter:
         for parcel in parcels:
             yield from parcel.close()
 
-    def _part(self, family: Family, part: Part, parcels: Sequence[_Parcel], mark: Hashes) -> Iterator[WriteRequest]:
-        series = _SeriesOfRow(family, part, self._report)
+    def _part(
+        self, family: Family, part: Part, parcels: Sequence[_Parcel], mark: Hashes, ended: bool
+    ) -> Iterator[WriteRequest]:
+        series = _SeriesOfRow(family, part, self._report, stale=ended)
         for first, labels, ends, rows in _label_blocks(part, family.name):
             last = first + len(ends)
             mark[first:last] = rows
@@ -191,6 +196,10 @@ class _SeriesOfRow:
         if isinstance(values, HistogramValues):
             bounds = [*(go_float(bound) for bound in (*values.bounds, math.inf)), "", ""]
             names = [f"{family.name}_bucket"] * (len(bounds) - 2) + [f"{family.name}_sum", f"{family.name}_count"]
+        elif isinstance(values, SummaryValues):
+            bounds = [*map(go_float, values.quantiles), "", ""]
+            names = [family.name] * len(values.quantiles) + [f"{family.name}_sum", f"{family.name}_count"]
+        self._bound_name = b"quantile" if isinstance(values, SummaryValues) else b"le"
         self._k = len(names)
         self._names, self._name_at = _joined(names)
         self._bounds, self._bound_at = _joined(bounds)
@@ -233,6 +242,7 @@ class _SeriesOfRow:
                     self._name_at,
                     self._bounds,
                     self._bound_at,
+                    self._bound_name,
                     values,
                     times,
                     self._starts[first : first + count],
@@ -252,6 +262,9 @@ class _SeriesOfRow:
             return np.full((last - first) * self._k, STALE_BITS, dtype=np.uint64)
         if isinstance(values, NumberValues):
             bits = np.ascontiguousarray(values.values[first:last]).view(np.uint64)
+        elif isinstance(values, SummaryValues):
+            columns = (values.values, values.sums[:, None], values.counts[:, None])
+            bits = np.hstack([column[first:last] for column in columns]).view(np.uint64).reshape(-1)
         else:
             cumulated = np.empty((last - first, self._k))
             np.cumsum(values.counts[first:last], axis=1, out=cumulated[:, :-2])

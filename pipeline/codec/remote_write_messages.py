@@ -22,7 +22,7 @@ ZERO_THRESHOLD = 1e-128
 """Width of the zero bucket where OpenTelemetry gives none (specification, "Exponential histograms")."""
 LARGEST_SCHEMA = 8
 
-_TYPES = {MetricType.COUNTER: 1, MetricType.GAUGE: 2, MetricType.HISTOGRAM: 3}
+_TYPES = {MetricType.COUNTER: 1, MetricType.GAUGE: 2, MetricType.HISTOGRAM: 3, MetricType.SUMMARY: 5}
 _VARINT, _FIXED64, _LENGTH, _FIXED32 = 0, 1, 2, 5
 
 

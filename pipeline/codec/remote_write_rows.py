@@ -3,7 +3,7 @@
 
 The label sets come from ``prometheus_text.Series.label_sets``: fields ``0A len (0A len name 12 len value)``, which are
 already what ``prometheus.TimeSeries.labels`` wants, but in two sorted runs (constant labels, own labels). Here each set
-is sorted as a whole, and the labels ``__name__`` and ``le`` come in at their places::
+is sorted as a whole, and the labels ``__name__`` and ``le`` (or ``quantile``) come in at their places::
 
     1.0   0A len | labels … 0A len (__name__, name) … 0A len (le, bound) … | 12 len (09 value, 10 timestamp) | more
     2.0   2A len | 0A len (refs into the symbols) | 12 len (09 value, 10 timestamp, 18 start) | more
@@ -226,7 +226,8 @@ class Block:
     Args:
         labels, ends: uint8[], int64[rows]; from ``label_sets``.
         names, name_at: uint8[], int64[k + 1]; the value of ``__name__`` of each series of a row.
-        bounds, bound_at: uint8[], int64[k + 1]; the value of ``le``, empty for none.
+        bounds, bound_at: uint8[], int64[k + 1]; the value of ``bound_name``, empty for none.
+        bound_name: ``le`` of histograms, ``quantile`` of summaries.
         values: uint64[rows * k], bits; or empty where a series has no samples.
         times, starts: int64[rows], milliseconds; a start of 0 is unknown.
         more, more_at: uint8[], int64[rows * k + 1]; further fields of each series.
@@ -240,6 +241,7 @@ class Block:
     name_at: cython.p_longlong
     bounds: cython.p_uchar
     bound_at: cython.p_longlong
+    bound_name_size: cython.Py_ssize_t
     values: cython.p_ulonglong
     times: cython.p_longlong
     starts: cython.p_longlong
@@ -254,14 +256,17 @@ class Block:
     fixed: cython.Py_ssize_t
     has_values: cython.bint
 
-    def __init__(self, labels, ends, names, name_at, bounds, bound_at, values, times, starts, more, more_at, shards):
+    def __init__(
+        self, labels, ends, names, name_at, bounds, bound_at, bound_name, values, times, starts, more, more_at, shards
+    ):
         self.rows = len(ends)
         self.k = len(name_at) - 1
         self.has_values = len(values) > 0
         longest = int(np.diff(ends, prepend=0).max())
         scratch = np.zeros(LABEL_WORDS * (longest // 4 + 4), dtype=np.int64)
         hints = np.zeros(2 * (longest // 4 + 4), dtype=np.int64)
-        words = np.frombuffer(b"__name__le", dtype=np.uint8)
+        words = np.frombuffer(b"__name__" + bound_name, dtype=np.uint8)
+        self.bound_name_size = len(bound_name)
         arrays = (labels, ends, names, name_at, bounds, bound_at, values, times, starts, more, more_at, shards)
         self._keep = keep = [*(_filled(array) for array in arrays), scratch, words, hints]
         self.labels = bytes_at(keep[0])
@@ -279,7 +284,7 @@ class Block:
         self.scratch = longs_at(scratch)
         self.hints = longs_at(hints)
         self.words = bytes_at(words)
-        self.fixed = len(names) + len(bounds) + self.k * (SERIES_BYTES + 48)
+        self.fixed = len(names) + len(bounds) + self.k * (SERIES_BYTES + 40 + len(words))
 
     def write(self, out, used, row, shard, symbols, common):
         """Append the rows of one shard to a request.
@@ -515,7 +520,7 @@ class Block:
         s: cython.p_longlong = self.scratch
         count: cython.Py_ssize_t = self.sort(row)
         name_place: cython.Py_ssize_t = self.place(count, 0, 8)
-        bound_place: cython.Py_ssize_t = self.place(count, 8, 2)
+        bound_place: cython.Py_ssize_t = self.place(count, 8, self.bound_name_size)
         i: cython.Py_ssize_t
         j: cython.Py_ssize_t
         body: cython.Py_ssize_t
@@ -530,7 +535,7 @@ class Block:
                     q = self.write_label(out, q, 0, 8, self.names, n, self.name_at[i + 1] - n)
                 if j == bound_place and self.bound_at[i + 1] > self.bound_at[i]:
                     n = self.bound_at[i]
-                    q = self.write_label(out, q, 8, 2, self.bounds, n, self.bound_at[i + 1] - n)
+                    q = self.write_label(out, q, 8, self.bound_name_size, self.bounds, n, self.bound_at[i + 1] - n)
                 if j < count:
                     n = s[6 * j + 1] - s[6 * j]
                     copy_bytes(out, q, self.labels, s[6 * j], n)
@@ -557,9 +562,11 @@ class Block:
         s: cython.p_longlong = self.scratch
         count: cython.Py_ssize_t = self.sort(row)
         name_place: cython.Py_ssize_t = self.place(count, 0, 8)
-        bound_place: cython.Py_ssize_t = self.place(count, 8, 2)
+        bound_place: cython.Py_ssize_t = self.place(count, 8, self.bound_name_size)
         name_ref: cython.Py_ssize_t = symbols.index(self.words, 0, 8)
-        bound_ref: cython.Py_ssize_t = symbols.index(self.words, 8, 2) if self.bound_at[self.k] else 0
+        bound_ref: cython.Py_ssize_t = (
+            symbols.index(self.words, 8, self.bound_name_size) if self.bound_at[self.k] else 0
+        )
         worst: cython.Py_ssize_t = name_ref if name_ref < bound_ref else bound_ref
         refs: cython.Py_ssize_t
         i: cython.Py_ssize_t

@@ -22,6 +22,7 @@ class Block:
         name_at: Longs,
         bounds: Bytes,
         bound_at: Longs,
+        bound_name: bytes,
         values: npt.NDArray[np.uint64],
         times: Longs,
         starts: Longs,

@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import cramjam
+import numpy as np
 from pydantic import Field, field_validator
 
 from pipeline import __version__
@@ -38,6 +39,7 @@ from pipeline.exporters.retry import RetryConfig, retry_after_seconds
 from pipeline.exporters.sending_queue import SendingQueue, Shipping
 from pipeline.exporters.verdict import SENT, Fate, Verdict, drop, partly, retry
 from pipeline.model.last_values import READS, snapshots_of
+from pipeline.model.metrics import NO_RECORDED_VALUE
 
 V2_FIRST_BYTE = b"\x22"
 """A 2.0 request begins with its symbols, of which there is always one; 1.0 has no such field."""
@@ -162,23 +164,36 @@ class RemoteWriteExporter(Exporter):
         ]
 
     def export_metrics(self, metrics: MetricBatch) -> None:
-        """The same for what applications sent, each sample at its own time. Deltas are left out, as in the
-        Collector.
+        """The same for what applications sent, each sample at its own time. Deltas are left out, as in the Collector;
+        a point without a recorded value ends its series.
         """
         now = self._settings.clock.unix_nano()
-        for snapshot in snapshots_of(metrics, now, self._report, split_times=True):
-            self.export_snapshot(snapshot)
+        is_end = (metrics["flags"] & np.uint64(NO_RECORDED_VALUE)) != 0
+        writes = [
+            (snapshot, ended)
+            for ended in (False, True)
+            if (is_end == ended).any()
+            for snapshot in snapshots_of(
+                metrics.where(is_end == ended), now, self._report, keeps_ended=ended, split_times=True
+            )
+        ]
+        for snapshot, ended in sorted(writes, key=lambda one: one[0].time_unix_nano):
+            self._write(snapshot, ended)
 
     def export_snapshot(self, snapshot: MetricSnapshot) -> None:
         """Encode a snapshot and put the requests into the queues of their shards."""
+        self._write(snapshot, ended=False)
+
+    def _write(self, snapshot: MetricSnapshot, ended: bool) -> None:
         with self._lock:
             families = assemble(
                 [snapshot], self._namer, self._labels, Format.PROTOBUF, Escaping.ALLOW_UTF8, self._report
             )
-            if not self._config.target_info.enabled:
+            if ended or not self._config.target_info.enabled:  # the target does not end with a series
                 info = self._namer.metric(TARGET_INFO, "", MetricType.GAUGE)
                 families = [family for family in families if family.name != info]
-            for request in self._writer.encode(families, snapshot.source or None, snapshot.time_unix_nano):
+            source = snapshot.source or None
+            for request in self._writer.encode(families, source, snapshot.time_unix_nano, ended=ended):
                 self._put(request.shard, request.payload, request.samples)
             if self._config.send_metadata and self._writer.message is Message.V1 and families:
                 self._put(0, metadata_request(families), 0)

@@ -61,6 +61,7 @@ class LastValues:
         by_instance: Resources with the same job and instance are one, and the newest counts, as in the Collector: a
             process that starts anew goes on with the series of the one before it. Else every resource is its own.
         deltas: What becomes of points of delta temporality: added up, left out, or kept as they are.
+        keeps_ended: A point without a recorded value is one like any other. Else it removes its series.
         report: Told what is left out.
     """
 
@@ -72,11 +73,13 @@ class LastValues:
         *,
         by_instance: bool = True,
         deltas: Deltas = "add",
+        keeps_ended: bool = False,
     ) -> None:
         self._now = now
         self._report = report
         self._expire_after_ns = round(expire_after_s * 1e9)
         self._deltas = deltas
+        self._ending = 0 if keeps_ended else NO_RECORDED_VALUE
         self._resources = ResourceNumbers(by_instance)
         self._families: dict[FamilyKey, Family] = {}
         self._series = 0
@@ -123,7 +126,7 @@ class LastValues:
         for i in range(begin, end):
             key = (resources[i], points.attributes(i), points.shape(i))
             series = family.by_point.get(key)
-            if points.flags[i] & NO_RECORDED_VALUE:
+            if points.flags[i] & self._ending:
                 self._end(family, series or family.by_labels.get(points.label_key(i, resources[i])[0]))
                 continue
             if series is None:
@@ -233,10 +236,11 @@ def snapshots_of(
     report: Report | None = None,
     *,
     deltas: Deltas = "drop",
+    keeps_ended: bool = False,
     split_times: bool = False,
 ) -> list[MetricSnapshot]:
     """The points of one batch as a meter would hand them out; of several of one series the last."""
-    values = LastValues(lambda: 0, report or _ignore, by_instance=False, deltas=deltas)
+    values = LastValues(lambda: 0, report or _ignore, by_instance=False, deltas=deltas, keeps_ended=keeps_ended)
     values.add(metrics)
     return values.snapshots(time_unix_nano, split_times)
 

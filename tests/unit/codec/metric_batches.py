@@ -18,6 +18,7 @@ from pipeline.model.snapshot import (
     NumberValues,
     Scope,
     SeriesView,
+    SummaryValues,
     Temporality,
 )
 
@@ -120,6 +121,18 @@ def histogram(
     labels = view([row for row, _, _ in rows], **series)
     kind, cumulative = MetricKind.HISTOGRAM, Temporality.CUMULATIVE
     return Metric(name, description, unit, kind, True, cumulative, labels, values)
+
+
+def summary(
+    name: str,
+    rows: Sequence[tuple[Labels, Sequence[float], float, float]],
+    quantiles: Sequence[float] = (0.5, 0.99),
+    **series: Any,
+) -> Metric:
+    """A summary; each row: labels, values at the quantiles, count, sum."""
+    values = SummaryValues(tuple(quantiles), *(np.array([row[i] for row in rows], dtype=np.float64) for i in (1, 2, 3)))
+    labels = view([row[0] for row in rows], **series)
+    return Metric(name, "", "", MetricKind.SUMMARY, True, Temporality.CUMULATIVE, labels, values)
 
 
 def exponential(

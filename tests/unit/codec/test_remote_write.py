@@ -30,6 +30,7 @@ from tests.unit.codec.metric_batches import (
     histogram,
     number,
     resource,
+    summary,
 )
 from tests.unit.codec.pages import render, samples
 from tests.unit.codec.test_prometheus_native import OPTIONS, random_batch
@@ -91,6 +92,19 @@ def test_the_samples_are_those_of_the_text_page(message: Message, seed: int) -> 
     found = flat(requests, message)
     assert found == page
     assert sum(request.samples for request in requests) == sum(found.values()) + 40  # native histograms are no samples
+
+
+@pytest.mark.parametrize("message", [V1, V2])
+@pytest.mark.usefixtures("mode")
+def test_summaries_are_those_of_the_text_page(message: Message) -> None:
+    rows = [({"a": str(i), "quantile": "x", "z": "1"}, [1.5 * i, math.nan], i, 2.5 * i) for i in range(5)]
+    whole = batch(summary("s", rows), summary("none", [({}, [], 3, 4.0)], ()))
+    page = Counter((name, labels, str(value)) for name, labels, value in samples(render(whole)))
+    requests = encode(whole, message=message)
+    assert flat(requests, message) == page
+    assert page["s", frozenset({("a", "1"), ("exported_quantile", "x"), ("quantile", "0.5"), ("z", "1")}), "1.5"] == 1
+    for pairs, _ in series(requests, message):
+        assert [name for name, _ in pairs] == sorted({name for name, _ in pairs})
 
 
 @pytest.mark.parametrize("message", [V1, V2])

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from pipeline.promql.own import GAUGE, HISTOGRAM, exposed, own
 from pipeline.rules.rule import NONE, PAGE, TICKET, Alert, Links, Rule
 
 INSTANCE = "{{ $labels.instance }}"
+ITEMS = {"traces": "spans", "metrics": "metric_points", "logs": "log_records"}
+"""Signal → what it consists of, in the names of metrics."""
 REFUSED_FROM, FAILED_FROM, EXPORT_FAILED_FROM, BUSY_FROM, FULL_FROM = 0.01, 0.01, 0.05, 0.9, 0.9
 QUEUE_FULL_FROM = 0.8
 
@@ -15,9 +17,6 @@ QUEUE_FULL_FROM = 0.8
 def alerts(links: Links, job: str) -> Iterator[Rule]:
     """All of them. ``job``: of the scrapes of Weir's own metrics."""
     page = links.dashboard("self", instance=INSTANCE)
-    accepted, refused, failed = (
-        _rate(own(f"otelcol_receiver_{fate}_spans")) for fate in ("accepted", "refused", "failed")
-    )
     yield Alert(
         "PipelineDown",
         f'up{{job="{job}"}} == 0 or absent(up{{job="{job}"}})',
@@ -29,10 +28,10 @@ def alerts(links: Links, job: str) -> Iterator[Rule]:
     )
     yield Alert(
         "PipelineRefusingData",
-        f"({refused} + {failed}) / ({accepted} + {refused} + {failed} > 0) > {REFUSED_FROM}",
+        _for_each_signal(_turned_away, REFUSED_FROM),
         PAGE,
-        f"Weir {INSTANCE} turns spans away",
-        "{{ $value | humanizePercentage }} of the spans were refused or failed.",
+        f"Weir {INSTANCE} turns {{{{ $labels.signal }}}} away",
+        "{{ $value | humanizePercentage }} of the {{ $labels.signal }} were refused or failed.",
         page,
         for_="5m",
     )
@@ -50,10 +49,10 @@ def alerts(links: Links, job: str) -> Iterator[Rule]:
     )
     yield Alert(
         "PipelineExportFailing",
-        " or ".join(_export_failing(items) for items in ("spans", "metric_points")),
+        _for_each_signal(_not_sent, EXPORT_FAILED_FROM),
         TICKET,
-        f"{{{{ $labels.exporter }}}} of {INSTANCE} cannot send",
-        "{{ $value | humanizePercentage }} of what it was given could not be sent.",
+        f"{{{{ $labels.exporter }}}} of {INSTANCE} cannot send {{{{ $labels.signal }}}}",
+        "{{ $value | humanizePercentage }} of the {{ $labels.signal }} it was given could not be sent.",
         page,
         for_="10m",
     )
@@ -96,6 +95,17 @@ def alerts(links: Links, job: str) -> Iterator[Rule]:
         page,
         for_="10m",
     )
+    written = own("weir_checkpoint_writes")
+    failure, success = (_rate(written, select=f'outcome="{outcome}"') for outcome in ("failure", "success"))
+    yield Alert(
+        "PipelineCheckpointFailing",
+        f"({failure} > 0) unless ({success} > 0)",
+        TICKET,
+        f"Weir {INSTANCE} cannot save its state",
+        "No checkpoint could be written for minutes; a restart now loses counters and what was learnt.",
+        page,
+        for_="5m",
+    )
     yield Alert(
         "PipelineReloadFailed",
         f"{exposed('weir_config_last_reload_successful', GAUGE)} == 0",
@@ -119,6 +129,20 @@ def _rate(metric: str, *more: str, select: str = "") -> str:
     return f"sum by ({', '.join(('instance', *more))}) (rate({metric}{f'{{{select}}}' if select else ''}[5m]))"
 
 
-def _export_failing(items: str) -> str:
+def _for_each_signal(share: Callable[[str], str], limit: float) -> str:
+    """Where a share of its items is above a limit; each signal by itself, so that a busy one does not hide another."""
+    labelled = (f'label_replace({share(items)}, "signal", "{signal}", "", "")' for signal, items in ITEMS.items())
+    return " or ".join(f"({one} > {limit})" for one in labelled)
+
+
+def _turned_away(items: str) -> str:
+    """Share of what came in."""
+    fates = ("accepted", "refused", "failed")
+    accepted, refused, failed = (_rate(own(f"otelcol_receiver_{fate}_{items}")) for fate in fates)
+    return f"({refused} + {failed}) / ({accepted} + {refused} + {failed} > 0)"
+
+
+def _not_sent(items: str) -> str:
+    """Share of what an exporter was given."""
     sent, failed = (_rate(own(f"otelcol_exporter_{fate}_{items}"), "exporter") for fate in ("sent", "send_failed"))
-    return f"({failed} / ({sent} + {failed} > 0) > {EXPORT_FAILED_FROM})"
+    return f"{failed} / ({sent} + {failed} > 0)"

@@ -7,11 +7,12 @@ from typing import NamedTuple
 CALLS = 'traces_span_metrics_calls_total{service_name="checkout",span_kind="SPAN_KIND_SERVER",status_code="%s"}'
 OK, ERROR = CALLS % "STATUS_CODE_UNSET", CALLS % "STATUS_CODE_ERROR"
 FRONTEND = OK.replace("checkout", "frontend")
-RECEIVER = 'otelcol_receiver_%s_spans_total{instance="weir:8888",receiver="otlp"}'
+RECEIVER = 'otelcol_receiver_%s_{items}_total{{instance="weir:8888",receiver="otlp"}}'
 CONNECTOR = 'otelcol_connector_%s{instance="weir:8888",connector="span_metrics"}'
 FAILURES = 'otelcol_connector_consumed_items_total{instance="weir:8888",connector="span_metrics",outcome="%s"}'
 EXPORTER = 'otelcol_exporter_%s{instance="weir:8888",exporter="otlp"}'
 UP = 'up{job="weir",instance="weir:8888"}'
+WRITES = 'weir_checkpoint_writes_total{instance="weir:8888",outcome="%s"}'
 RELOAD = 'weir_config_last_reload_successful{instance="weir:8888"}'
 ANOMALY = 'weir_anomaly_active{service_name="checkout",span_name="POST /orders",signal="duration"}'
 
@@ -24,6 +25,16 @@ class Case(NamedTuple):
     series: dict[str, str]
     at: str
     firing: int
+
+
+def received(**items: tuple[str, str, str]) -> dict[str, str]:
+    """Counters of a receiver: what was accepted, refused and failed of each kind of item."""
+    fates = ("accepted", "refused", "failed")
+    return {
+        RECEIVER.format(items=name) % fate: values
+        for name, several in items.items()
+        for fate, values in zip(fates, several, strict=True)
+    }
 
 
 CASES = (
@@ -50,14 +61,21 @@ CASES = (
         Case(
             name,
             "PipelineRefusingData",
-            dict(zip((RECEIVER % f for f in ("accepted", "refused", "failed")), values, strict=True)),
+            received(**items),
             "15m",
             n,
         )
-        for name, values, n in (
-            ("2 % refused", ("0+98x20", "0+2x20", "0x20"), 1),
-            ("2 % failed", ("0+98x20", "0x20", "0+2x20"), 1),
-            ("0.5 % refused", ("0+995x20", "0+5x20", "0x20"), 0),
+        for name, items, n in (
+            ("2 % refused", {"spans": ("0+98x20", "0+2x20", "0x20")}, 1),
+            ("2 % failed", {"spans": ("0+98x20", "0x20", "0+2x20")}, 1),
+            ("0.5 % refused", {"spans": ("0+995x20", "0+5x20", "0x20")}, 0),
+            ("2 % of data points refused", {"metric_points": ("0+98x20", "0+2x20", "0x20")}, 1),
+            (
+                "logs, beside many spans",
+                {"spans": ("0+9999x20", "0x20", "0x20"), "log_records": ("0+98x20", "0+2x20", "0x20")},
+                1,
+            ),
+            ("two signals", dict.fromkeys(("spans", "log_records"), ("0+98x20", "0+2x20", "0x20")), 2),
         )
     ),
     Case(
@@ -111,6 +129,27 @@ CASES = (
         "PipelineQueueNearFull",
         {EXPORTER % "queue_size": "500x20", EXPORTER % "queue_capacity": "1000x20"},
         "10m",
+        0,
+    ),
+    Case(
+        "10 % of log records fail",
+        "PipelineExportFailing",
+        {EXPORTER % "sent_log_records_total": "0+90x30", EXPORTER % "send_failed_log_records_total": "0+10x30"},
+        "20m",
+        1,
+    ),
+    Case(
+        "none written",
+        "PipelineCheckpointFailing",
+        {WRITES % "success": "9x20", WRITES % "failure": "0+2x20"},
+        "15m",
+        1,
+    ),
+    Case(
+        "some are written",
+        "PipelineCheckpointFailing",
+        {WRITES % "success": "0+1x20", WRITES % "failure": "0+1x20"},
+        "15m",
         0,
     ),
     Case("refused", "PipelineReloadFailed", {RELOAD: "1x5 0x20"}, "15m", 1),

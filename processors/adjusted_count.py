@@ -21,7 +21,6 @@ each span would count 2 instead of 2.5 on average.
 
 from __future__ import annotations
 
-import re
 from typing import NamedTuple
 
 import numpy as np
@@ -29,12 +28,8 @@ import numpy.typing as npt
 
 from pipeline.api import SpanBatch
 from pipeline.model import scan
-
-ONE = 1 << 56
-"""Thresholds and randomness are fractions of this (OTEP 235)."""
-
-_THRESHOLD = re.compile(r"[0-9a-f]{1,14}")
-_RANDOMNESS = re.compile(r"[0-9a-f]{14}")
+from processors import tracestate
+from processors.tracestate import ONE
 
 
 class Threshold(NamedTuple):
@@ -52,30 +47,14 @@ class Threshold(NamedTuple):
         return whole, float(self.randomness - self.threshold < rest)
 
 
-def parse_tracestate(tracestate: str) -> Threshold | None:
+def parse_tracestate(text: str) -> Threshold | None:
     """The sampling threshold in a W3C tracestate; None where there is none or it is malformed. A bad rv is ignored.
 
     >>> parse_tracestate("vendor=x, ot=th:8")
     Threshold(threshold=36028797018963968, randomness=None)
     """
-    for member in tracestate.split(","):
-        key, _, value = member.strip(" \t").partition("=")
-        if key == "ot":
-            return _parse_ot(value)
-    return None
-
-
-def _parse_ot(value: str) -> Threshold | None:
-    threshold = randomness = None
-    for pair in value.split(";"):
-        key, _, digits = pair.partition(":")
-        if key == "th" and threshold is None:
-            if not _THRESHOLD.fullmatch(digits):
-                return None
-            threshold = int(digits.ljust(14, "0"), 16)
-        elif key == "rv" and _RANDOMNESS.fullmatch(digits):
-            randomness = int(digits, 16)
-    return None if threshold is None else Threshold(threshold, randomness)
+    state = tracestate.parse(text)
+    return None if state.threshold is None else Threshold(state.threshold, state.randomness)
 
 
 class Adjusted(NamedTuple):

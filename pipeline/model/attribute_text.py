@@ -18,14 +18,14 @@ def double_text(value: float) -> str:
     ``.0``.
 
     >>> [double_text(v) for v in (1.0, 0.5, 1e21, 1e-7, float("nan"), float("-inf"))]
-    ['1', '0.5', '1e+21', '1e-07', 'NaN', '-Inf']
+    ['1', '0.5', '1e+21', '1e-7', 'NaN', '-Inf']
     """
     if math.isnan(value):
         return "NaN"
     if math.isinf(value):
         return "+Inf" if value > 0 else "-Inf"
     if value != 0 and not 1e-6 <= abs(value) < 1e21:
-        return repr(value) if "e" in repr(value) else f"{value:e}"
+        return repr(value).replace("e-0", "e-")  # Go has no leading zero there
     text = repr(value)
     if "e" in text:
         text = f"{value:.20f}".rstrip("0") if abs(value) < 1 else f"{value:.0f}"

@@ -25,6 +25,8 @@ DESCRIPTIONS = {
     "otelcol_processor_memory_limiter_accepted_spans": "Spans let through",
     "otelcol_processor_memory_limiter_refused_spans": "Spans refused because memory is scarce",
     "otelcol_processor_memory_limiter_limit": "Memory above which data is refused",
+    "otelcol_processor_probabilistic_sampler_count_logs_sampled": "Log records kept or dropped, by what decided",
+    "otelcol_processor_probabilistic_sampler_count_traces_sampled": "Spans kept or dropped, by what decided",
     "otelcol_processor_series": "Series that a processor keeps",
     "otelcol_processor_series_limit": "Series that a processor may keep",
     "otelcol_processor_series_memory": "Memory of the series of a processor",

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.testing_spans import span_batch
-from processors.adjusted_count import ONE, AdjustedCount, Threshold, parse_tracestate
+from processors.adjusted_count import AdjustedCount, Threshold, parse_tracestate
+from processors.tracestate import ONE
 
 TRACESTATE = AdjustedCount()
 

@@ -4,10 +4,6 @@ histograms.
 Labels come from the kernel as bytes; the rest is written by hand, because a message object per series costs ten
 times as much and no package with the generated classes is wanted. Field numbers: prometheus/client_model
 ``metrics.proto``.
-
-An exponential histogram becomes a native one: schema is the scale (above 8 the buckets are merged down to it, below -4
-there is no schema and the series is left out), bucket i of OpenTelemetry is bucket i + 1 of Prometheus, and spans leave
-out empty buckets. Counts that are not whole, which weighted spans can give, take the fields for floats.
 """
 
 from __future__ import annotations
@@ -17,11 +13,11 @@ import struct
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from itertools import pairwise
-from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from pipeline.codec.native_histograms import SMALLEST_SCHEMA, native_histogram
 from pipeline.codec.prometheus_families import Family, Part, Report
 from pipeline.codec.prometheus_labels import utf8, varint
 from pipeline.codec.prometheus_names import MetricType
@@ -29,11 +25,6 @@ from pipeline.codec.prometheus_page import NEVER
 from pipeline.model.snapshot import Exemplars, ExponentialValues, HistogramValues, NumberValues, SummaryValues
 
 PIECE_BYTES = 256 * 1024
-ZERO_THRESHOLD = 1e-128
-"""Width of the zero bucket where OpenTelemetry gives none (specification, "Exponential histograms")."""
-LARGEST_SCHEMA = 8
-SMALLEST_SCHEMA = -4
-
 _TYPES = {MetricType.COUNTER: 0, MetricType.GAUGE: 1, MetricType.SUMMARY: 2, MetricType.HISTOGRAM: 4}
 _VARINT, _FIXED64, _LENGTH = 0, 1, 2
 
@@ -135,63 +126,31 @@ def _summary(values: SummaryValues, i: int, start: int) -> bytes:
 def _native_histogram(
     values: ExponentialValues, i: int, zero: bool, start: int, exemplars: Sequence[tuple[int, bytes]]
 ) -> bytes | None:
-    scale = int(values.scale[i])
-    if scale < SMALLEST_SCHEMA:
+    if values.scale[i] < SMALLEST_SCHEMA:
         return None
-    schema = min(scale, LARGEST_SCHEMA)
-    positive = _buckets(values.counts[i], int(values.offset[i]), scale - schema, zero)
-    negative = Buckets([], [])
-    if values.negative_counts is not None and values.negative_offset is not None:
-        negative = _buckets(values.negative_counts[i], int(values.negative_offset[i]), scale - schema, zero)
-    zero_count = 0.0 if zero else float(values.zero_count[i])
-    is_whole = all(count.is_integer() for count in (*positive.counts, *negative.counts, zero_count))
-    total = zero_count + sum(positive.counts) + sum(negative.counts)
-    threshold = 0.0 if values.zero_threshold is None else float(values.zero_threshold[i])
+    one = native_histogram(values, i)
+    if zero:
+        one = one.at_zero()
+    is_whole = one.is_whole
     fields = [
-        _uint(1, int(total)) if is_whole else _double(4, total),
-        _double(2, 0.0 if zero else float(values.sums[i])),
-        _uint(5, _zigzag(schema)),
-        _double(6, threshold or ZERO_THRESHOLD),
-        _uint(7, int(zero_count)) if is_whole else _double(8, zero_count),
+        _uint(1, int(one.total)) if is_whole else _double(4, one.total),
+        _double(2, one.sum),
+        _uint(5, _zigzag(one.schema)),
+        _double(6, one.zero_threshold),
+        _uint(7, int(one.zero_count)) if is_whole else _double(8, one.zero_count),
     ]
-    for first, side in ((9, negative), (12, positive)):
-        fields += _spans(first, side.numbers, is_needed=first == 12)
+    for first, side in ((9, one.negative), (12, one.positive)):
+        spans = list(side.spans())
+        if first == 12 and not spans:
+            spans = [(0, 0)]  # says that the histogram is native
+        fields += [_field(first, _uint(1, _zigzag(offset)) + _uint(2, length)) for offset, length in spans]
         if is_whole:
-            fields += [_uint(first + 1, _zigzag(int(new - old))) for old, new in pairwise([0.0, *side.counts])]
+            fields += [_uint(first + 1, _zigzag(delta)) for delta in side.deltas()]
         else:
             fields += [_double(first + 2, count) for count in side.counts]
     fields.append(_timestamp(15, start))
     fields += [_field(16, encoded) for _, encoded in exemplars if not zero]
     return _field(7, b"".join(fields))
-
-
-class Buckets(NamedTuple):
-    """The buckets of one sign that are not empty: Prometheus's numbers of them, and their counts."""
-
-    numbers: list[int]
-    counts: list[float]
-
-
-def _buckets(counts: npt.NDArray[np.float64], offset: int, steps: int, zero: bool) -> Buckets:
-    """``steps``: by how much the scale is lowered."""
-    used = np.flatnonzero(counts) if not zero else np.zeros(0, dtype=np.intp)
-    index, place = np.unique(((used + offset) >> steps) + 1, return_inverse=True)
-    return Buckets(index.tolist(), np.bincount(place, weights=counts[used], minlength=len(index)).tolist())
-
-
-def _spans(number: int, index: list[int], is_needed: bool) -> Iterator[bytes]:
-    """BucketSpans over ascending bucket numbers, as field ``number``; one of length 0 where there are none and one is
-    needed to say that the histogram is native.
-    """
-    if not index:
-        if is_needed:
-            yield _field(number, _uint(1, 0) + _uint(2, 0))
-        return
-    breaks = [0, *(at for at, (left, right) in enumerate(pairwise(index), start=1) if right > left + 1), len(index)]
-    end = 0
-    for begin, stop in pairwise(breaks):
-        yield _field(number, _uint(1, _zigzag(index[begin] - end)) + _uint(2, stop - begin))
-        end = index[stop - 1] + 1
 
 
 def _by_point(exemplars: Exemplars | None) -> dict[int, list[tuple[int, bytes]]]:

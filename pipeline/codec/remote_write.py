@@ -19,6 +19,7 @@ from enum import StrEnum
 import numpy as np
 import numpy.typing as npt
 
+from pipeline.codec.native_histograms import SMALLEST_SCHEMA, NativeHistogram, native_histogram
 from pipeline.codec.prometheus_families import Family, Part, Report
 from pipeline.codec.prometheus_labels import utf8, varint
 from pipeline.codec.prometheus_names import MetricType
@@ -27,8 +28,8 @@ from pipeline.codec.remote_write_messages import (
     Exemplar,
     encode_exemplar,
     encode_metadata,
+    encode_native,
     exemplars_by_series,
-    native_histogram,
     stale_histogram,
 )
 from pipeline.codec.remote_write_rows import Block, Symbols, hashes
@@ -212,7 +213,7 @@ class _SeriesOfRow:
             self._exemplars = exemplars_by_series(values.exemplars, self._k)
         self.left_out: npt.NDArray[np.bool_] | None = None
         if isinstance(values, ExponentialValues):
-            self.left_out = values.scale < -4
+            self.left_out = values.scale < SMALLEST_SCHEMA
             if not stale and self.left_out.any():
                 report("scale", family.name, int(self.left_out.sum()))
 
@@ -299,8 +300,14 @@ class _SeriesOfRow:
 
     def _native(self, values: ExponentialValues, row: int, is_v2: bool) -> bytes:
         times = (self._time_ms, int(self._starts[row]) if is_v2 else 0)
-        message = stale_histogram(STALE_BITS, *times) if self._stale else native_histogram(values, row, *times)
+        message = stale_histogram(STALE_BITS, *times) if self._stale else encode_native(_native(values, row), *times)
         return (b"\x1a" if is_v2 else b"\x22") + varint(len(message)) + message
+
+
+def _native(values: ExponentialValues, row: int) -> NativeHistogram:
+    """Whose sum does not end the series, whatever bits were sent."""
+    one = native_histogram(values, row)
+    return one._replace(sum=math.nan) if math.isnan(one.sum) else one
 
 
 class _Parcel:

@@ -7,20 +7,14 @@ from __future__ import annotations
 import math
 import struct
 from collections.abc import Iterator, Sequence
-from itertools import pairwise
 from typing import NamedTuple
 
-import numpy as np
-
+from pipeline.codec.native_histograms import NativeHistogram
 from pipeline.codec.prometheus_labels import varint
 from pipeline.codec.prometheus_names import MetricType
 from pipeline.codec.remote_write_rows import Symbols
 from pipeline.errors import MalformedPayload
-from pipeline.model.snapshot import Exemplars, ExponentialValues
-
-ZERO_THRESHOLD = 1e-128
-"""Width of the zero bucket where OpenTelemetry gives none (specification, "Exponential histograms")."""
-LARGEST_SCHEMA = 8
+from pipeline.model.snapshot import Exemplars
 
 _TYPES = {MetricType.COUNTER: 1, MetricType.GAUGE: 2, MetricType.HISTOGRAM: 3, MetricType.SUMMARY: 5}
 _VARINT, _FIXED64, _LENGTH, _FIXED32 = 0, 1, 2, 5
@@ -66,29 +60,24 @@ def encode_metadata(is_v2: bool, kind: MetricType, help_ref: int, unit_ref: int)
     return _uint(1, _TYPES[kind]) + _uint(3, help_ref) + _uint(4, unit_ref)
 
 
-def native_histogram(values: ExponentialValues, i: int, time_ms: int, start_ms: int) -> bytes:
-    """Row i as ``Histogram``. Its scale must not be below -4. ``start_ms`` 0 is left out, as in 1.0."""
-    scale = int(values.scale[i])
-    schema = min(scale, LARGEST_SCHEMA)
-    used = np.flatnonzero(values.counts[i])
-    index, place = np.unique(((used + int(values.offset[i])) >> (scale - schema)) + 1, return_inverse=True)
-    counts = np.bincount(place, weights=values.counts[i][used], minlength=len(index)).tolist()
-    zero_count = float(values.zero_count[i])
-    is_whole = all(count.is_integer() for count in (*counts, zero_count))
-    total = zero_count + sum(counts)
+def encode_native(one: NativeHistogram, time_ms: int, start_ms: int) -> bytes:
+    """A ``Histogram``. ``start_ms`` 0 is left out, as in 1.0."""
+    is_whole = one.is_whole
     fields = [
-        _uint(1, int(total)) if is_whole else _double(2, total),
-        _double(3, float(values.sums[i])),
-        _uint(4, _zigzag(schema)),
-        _double(5, ZERO_THRESHOLD),
-        _uint(6, int(zero_count)) if is_whole else _double(7, zero_count),
-        *_spans(index.tolist()),
+        _uint(1, int(one.total)) if is_whole else _double(2, one.total),
+        _double(3, one.sum),
+        _uint(4, _zigzag(one.schema)),
+        _double(5, one.zero_threshold),
+        _uint(6, int(one.zero_count)) if is_whole else _double(7, one.zero_count),
     ]
-    if is_whole:
-        deltas = (_zigzag(int(new - old)) for old, new in pairwise([0.0, *counts]))
-        fields.append(_field(12, b"".join(map(varint, deltas))))
-    else:
-        fields.append(_field(13, struct.pack(f"<{len(counts)}d", *counts)))
+    for first, side in ((8, one.negative), (11, one.positive)):
+        fields += [_field(first, _uint(1, _zigzag(offset)) + _uint(2, length)) for offset, length in side.spans()]
+        if not side.counts:
+            continue
+        if is_whole:
+            fields.append(_field(first + 1, b"".join(varint(_zigzag(delta)) for delta in side.deltas())))
+        else:
+            fields.append(_field(first + 2, struct.pack(f"<{len(side.counts)}d", *side.counts)))
     fields += [_uint(15, time_ms), _uint(17, start_ms)]
     return b"".join(fields)
 
@@ -177,16 +166,6 @@ def _read_varint(message: bytes, at: int) -> tuple[int, int]:
         if byte < 0x80:
             return value, at
         shift += 7
-
-
-def _spans(index: list[int]) -> Iterator[bytes]:
-    """BucketSpans over ascending bucket numbers."""
-    breaks = [0, *(at for at, (left, right) in enumerate(pairwise(index), start=1) if right > left + 1), len(index)]
-    end = 0
-    for begin, stop in pairwise(breaks):
-        if stop > begin:
-            yield _field(11, _uint(1, _zigzag(index[begin] - end)) + _uint(2, stop - begin))
-            end = index[stop - 1] + 1
 
 
 def _zigzag(value: int) -> int:

@@ -115,16 +115,21 @@ def read_delimited(page: bytes) -> list[Any]:
     return families
 
 
-def positive_buckets(histogram: Any) -> dict[int, int]:
+def native_buckets(spans: Any, deltas: Any) -> dict[int, int]:
     """Bucket number → count, decoded by the rules of the native histogram specification."""
     found: dict[int, int] = {}
-    deltas = iter(histogram.positive_delta)
+    left = iter(deltas)
     index = count = 0
-    for span in histogram.positive_span:
+    for span in spans:
         index += span.offset
         for _ in range(span.length):
-            count += next(deltas)
+            count += next(left)
             found[index] = count
             index += 1
-    assert next(deltas, None) is None
+    assert next(left, None) is None
     return found
+
+
+def positive_buckets(histogram: Any) -> dict[int, int]:
+    """``native_buckets`` of the positive side."""
+    return native_buckets(histogram.positive_span, histogram.positive_delta)

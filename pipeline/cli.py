@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn, cast
 
 import typer
 
-from pipeline import __version__, incidents_command
+from pipeline import __version__, incidents_command, series_command
 from pipeline.errors import ConfigError, WeirError
 
 if TYPE_CHECKING:
@@ -235,6 +235,7 @@ def export_dashboards(
 
 
 app.add_typer(incidents_command.app, name="incidents")
+app.command("series")(series_command.series)
 
 
 @app.command()

@@ -3,32 +3,22 @@
 from __future__ import annotations
 
 import datetime
-import http.client
 import json
 import urllib.parse
 from collections.abc import Mapping
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any
 
 import typer
 
-TIMEOUT_S = 10.0
-MAX_ANSWER_BYTES = 16 << 20
+from pipeline.admin_client import DEFAULT, Endpoint, Json, ask_admin
 
 app = typer.Typer(help="Incidents that a running Weir has found.")
 
-Endpoint = Annotated[
-    str,
-    typer.Option(
-        "--endpoint", metavar="URL", envvar="WEIR_ADMIN_ENDPOINT", help="The admin extension of a running Weir."
-    ),
-]
-Json = Annotated[bool, typer.Option("--json", help="As JSON.")]
 Id = Annotated[str, typer.Argument(metavar="ID")]
 Token = Annotated[
     str,
     typer.Option("--token", envvar="WEIR_ADMIN_TOKEN", show_default=False, help="`token` of the admin extension."),
 ]
-DEFAULT = "http://127.0.0.1:8890"
 
 
 @app.command("list")
@@ -38,7 +28,7 @@ def list_(
     as_json: Json = False,
 ) -> None:
     """Open incidents, then those that closed last."""
-    found = _asked(endpoint, "GET", "mutes" if mutes else "incidents")["mutes" if mutes else "incidents"]
+    found = ask_admin(endpoint, "GET", "mutes" if mutes else "incidents")["mutes" if mutes else "incidents"]
     if as_json:
         typer.echo(json.dumps(found, indent=2, ensure_ascii=False))
         return
@@ -51,7 +41,7 @@ def list_(
 @app.command()
 def show(incident: Id, endpoint: Endpoint = DEFAULT, as_json: Json = False) -> None:
     """One incident: causes, evidence, suspects, traces."""
-    one = _asked(endpoint, "GET", f"incidents/{_quoted(incident)}")
+    one = ask_admin(endpoint, "GET", f"incidents/{_quoted(incident)}")
     typer.echo(json.dumps(one, indent=2, ensure_ascii=False) if as_json else "\n".join(_story(one)))
 
 
@@ -73,48 +63,15 @@ def mute(
     except ValueError as error:
         raise typer.BadParameter(str(error)) from None
     body = {"duration_seconds": seconds, "reason": reason}
-    _asked(endpoint, "POST", f"incidents/{_quoted(incident)}/mute", body, token)
+    ask_admin(endpoint, "POST", f"incidents/{_quoted(incident)}/mute", body, token)
     typer.echo(f"{incident} is muted{f' for {duration}' if duration else ' until its pattern changes'}")
 
 
 @app.command()
 def unmute(incident: Id, endpoint: Endpoint = DEFAULT, token: Token = "") -> None:
     """Take back the mute that was made from an incident."""
-    _asked(endpoint, "POST", f"incidents/{_quoted(incident)}/unmute", {}, token)
+    ask_admin(endpoint, "POST", f"incidents/{_quoted(incident)}/unmute", {}, token)
     typer.echo(f"{incident} is no longer muted")
-
-
-def _asked(endpoint: str, method: str, path: str, body: Mapping[str, Any] | None = None, token: str = "") -> Any:
-    """The JSON of an answer; ends with status 1 where there is none or it is a refusal."""
-    parts = urllib.parse.urlsplit(endpoint if "://" in endpoint else f"http://{endpoint}")
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
-        _fail(f'"{endpoint}" is not the address of an admin extension; write http://host:port')
-    kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
-    connection = kind(parts.hostname, parts.port, timeout=TIMEOUT_S)
-    headers = {"content-type": "application/json"} if body is not None else {}
-    if token:
-        headers["authorization"] = f"Bearer {token}"
-    content = None if body is None else json.dumps(body)
-    try:
-        connection.request(method, f"{parts.path.rstrip('/')}/api/v1/{path}", content, headers)
-        response = connection.getresponse()
-        text = response.read(MAX_ANSWER_BYTES)
-    except (OSError, http.client.HTTPException) as error:
-        _fail(f"{endpoint} does not answer ({error}); is the extension `admin` configured?")
-    finally:
-        connection.close()
-    try:
-        answer = json.loads(text)
-    except ValueError:
-        _fail(f"{endpoint} is no admin extension: HTTP {response.status} without JSON")
-    if response.status != http.HTTPStatus.OK:
-        _fail(f"{endpoint}: {answer.get('error', f'HTTP {response.status}')}")
-    return answer
-
-
-def _fail(text: str) -> NoReturn:
-    typer.echo(f"weir: {text}", err=True)
-    raise typer.Exit(1)
 
 
 def _quoted(text: str) -> str:

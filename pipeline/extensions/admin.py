@@ -4,6 +4,7 @@
 - ``/api/v1/services``: all of them.
 - ``/api/v1/services/{name}``: one.
 - ``/api/v1/incidents``, ``/api/v1/mutes``: see ``incident_pages``.
+- ``/api/v1/series``: see ``series_pages``.
 
 What is said of services comes from the metrics that the components have at the time of the request, so nothing is
 measured twice.
@@ -23,6 +24,7 @@ from pipeline.config.secrets import Secret
 from pipeline.endpoint import Endpoint
 from pipeline.extensions.incident_pages import MAX_BODY_BYTES, READING, IncidentPages
 from pipeline.extensions.json_answers import answer, error, wrong_method
+from pipeline.extensions.series_pages import SERIES, tables
 from pipeline.extensions.service_reading import Reading, read
 from pipeline.extensions.service_view import view
 from pipeline.http_server import HttpServer, Request, Response
@@ -30,6 +32,7 @@ from pipeline.http_server import HttpServer, Request, Response
 SERVICES = "/api/v1/services"
 FRESH_NANO = 1_000_000_000
 """An answer is good for this long: asking often must not cost much."""
+COUNTED_NANO = 10_000_000_000
 WINDOW_NANO = 60_000_000_000
 SPACING_NANO = 10_000_000_000
 """Between readings that are kept to compare with: a few of them must span the window."""
@@ -64,6 +67,7 @@ class Admin(Extension):
         self._incidents = IncidentPages(config.endpoint, config.token)
         self._lock = threading.Lock()
         self._kept: deque[tuple[int, Reading]] = deque()
+        self._counted: tuple[int, dict[str, Any]] | None = None
         self._shown: tuple[int, float | None, dict[str, Any]] | None = None
 
     def start(self, host: Host) -> None:
@@ -92,6 +96,8 @@ class Admin(Extension):
         """The answer to one request."""
         if self._host is None:
             raise RuntimeError("not started")
+        if request.path == SERIES:
+            return answer(200, self._series()) if request.method in READING else wrong_method("GET, HEAD")
         name = _service_of(request.path)
         if name is None:
             return self._incidents.answer(request, self._host) or error(404, "there is no such page")
@@ -103,6 +109,16 @@ class Admin(Extension):
         if name not in services:
             return error(404, "no such service is known")
         return answer(200, {"window_seconds": window_s, **services[name]})
+
+    def _series(self) -> dict[str, Any]:
+        """See ``series_pages``; counting takes long enough to be kept for a while."""
+        if self._host is None:
+            raise RuntimeError("not started")
+        with self._lock:
+            now = self._clock.monotonic_nano()
+            if self._counted is None or now - self._counted[0] >= COUNTED_NANO:
+                self._counted = now, {"tables": tables(self._host.snapshots())}
+            return self._counted[1]
 
     def _services(self) -> tuple[float | None, dict[str, Any]]:
         """Seconds that the figures are of, and services by name."""

@@ -21,7 +21,11 @@ from processors.slo import names as slo
 from processors.span_metrics import SpanMetrics
 
 OPENAPI = yaml.safe_load((Path(__file__).parents[3] / "docs/api/openapi.yaml").read_text())
-PATHS = {"/api/v1/services": "ServiceList", "/api/v1/services/cart": "ServiceAnswer"}
+PATHS = {
+    "/api/v1/services": "ServiceList",
+    "/api/v1/services/cart": "ServiceAnswer",
+    "/api/v1/series": "SeriesTables",
+}
 CALL = [
     {"service": "shop", "kind": "client", "trace_id": b"t" * 16, "span_id": b"c" * 8},
     {"service": "cart", "kind": "server", "trace_id": b"t" * 16, "span_id": b"s" * 8, "parent_span_id": b"c" * 8},

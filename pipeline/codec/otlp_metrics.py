@@ -17,14 +17,14 @@ from __future__ import annotations
 
 import math
 from array import array
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from itertools import pairwise
 
 import numpy as np
-from opentelemetry.proto.metrics.v1.metrics_pb2 import ExponentialHistogramDataPoint, HistogramDataPoint, Metric
+from opentelemetry.proto.metrics.v1.metrics_pb2 import ExponentialHistogramDataPoint, HistogramDataPoint
 
 from pipeline.codec import point_checks
-from pipeline.codec.otlp_encode import Children, Encoder, element, outside, varint
+from pipeline.codec.otlp_encode import encode, varint
 from pipeline.codec.projection import (
     DEFAULT_LIMITS,
     Limits,
@@ -46,7 +46,6 @@ from pipeline.codec.projection import (
     zigzag32,
 )
 from pipeline.codec.signal_projection import SignalProjection, envelope
-from pipeline.model.batch import Batch
 from pipeline.model.metrics import (
     EXPONENTIAL_HISTOGRAM,
     GAUGE,
@@ -55,8 +54,7 @@ from pipeline.model.metrics import (
     SUMMARY,
     MetricBatch,
 )
-from pipeline.model.records import HEADER, PARENT, RANGE, REPEATED, Level, PointDefect, Records
-from pipeline.model.snapshot import Temporality
+from pipeline.model.records import HEADER, PARENT, RANGE, Level, PointDefect, Records
 
 MEMBERS = {
     GAUGE: (5, "gauge"),
@@ -153,67 +151,11 @@ MESSAGES: Messages = {
 }
 
 
-class PointEncoder(Encoder):
-    """Between a metric and its points lies the member of the oneof, whose length changes with them.
-
-    Args:
-        cumulative: Rows of metrics that are written as of cumulative temporality.
-    """
-
-    def __init__(self, cumulative: Collection[int] = ()) -> None:
-        self._cumulative = cumulative
-
-    def enclose(self, batch: Batch, level: Level, row: int, inner: bytes, children: Children) -> bytes:
-        """The body of a row with ``inner`` in place of its children."""
-        if level != Level.ITEM:
-            return super().enclose(batch, level, row, inner, children)
-        records = batch.records.decoded
-        field = batch.projection.field("metric.type")
-        assert field is not None  # noqa: S101 - always decoded
-        number = int(records.column(level, field.word)[row])
-        where = int(records.column(level, field.word + 1)[row])
-        tag, name = _tag(MEMBERS[number][0]), MEMBERS[number][1]
-        if where == REPEATED:  # the member came in several parts
-            metric = Metric.FromString(records.body(level, row))
-            member = getattr(metric, name)
-            member.ClearField("data_points")
-            head = self._head(row, name, member.SerializeToString())
-            metric.ClearField("data")
-            return metric.SerializeToString() + element(tag, head + inner)
-        begin, end = where >> 32, (where >> 32) + (where & 0xFFFF_FFFF)
-        body_begin = _after_varint(records.payload, _after_varint(records.payload, begin))
-        head = self._head(row, name, outside(records.payload, body_begin, end, children.extents()))
-        whole = Children(np.array([begin]), np.array([end]))
-        return super().enclose(batch, level, row, element(tag, head + inner), whole)
-
-    def _head(self, row: int, name: str, fields: bytes) -> bytes:
-        """The fields of the member besides its points."""
-        if row not in self._cumulative:
-            return fields
-        metric = Metric()
-        member = getattr(metric, name)
-        member.MergeFromString(fields)
-        member.aggregation_temporality = Temporality.CUMULATIVE
-        head: bytes = member.SerializeToString()
-        return head
-
-
-def _tag(number: int) -> bytes:
-    return varint(number << 3 | 2)
-
-
-def _after_varint(payload: bytes, at: int) -> int:
-    while payload[at] > 0x7F:
-        at += 1
-    return at + 1
-
-
 class MetricsProjection(SignalProjection[MetricBatch]):
     """Decoder of data points."""
 
     messages = MESSAGES
     batch = MetricBatch
-    encoder = PointEncoder()
     defects = PointDefect
     needed = point_checks.COLUMNS
 
@@ -231,10 +173,11 @@ class MetricsProjection(SignalProjection[MetricBatch]):
     def as_cumulative(self, batch: MetricBatch, bodies: Mapping[int, bytes]) -> MetricBatch:
         """See ``MetricBatch.as_cumulative``."""
         records = _with_bodies(batch.written, bodies)
-        owners = records.column(Level.POINT, PARENT)[np.fromiter(bodies, np.intp, len(bodies))]
+        owners = records.column(Level.POINT, PARENT)[np.fromiter(bodies, np.intp, len(bodies))].astype(np.intp)
         changed = MetricBatch(records, self, batch.item_rows)
-        payload = PointEncoder(frozenset(owners.tolist())).encode(changed)
-        return self.decode(payload)[0]
+        cumulative = np.zeros(records.count[Level.ITEM], np.uint8)
+        cumulative[owners] = 1
+        return self.decode(encode(changed, self._edits, cumulative))[0]
 
     def _decide(self, records: Records) -> int:
         """Look at the points whose numbers came in several parts, which no encoder writes; the points with defects."""

@@ -5,7 +5,7 @@ are taken as they are, since a lost request must not end a stream. Points of a s
 come, so it makes no difference how a sender spreads them over requests. The rules, and the labels of what is dropped,
 are the Collector's. What it leaves open: a point without a recorded value goes on as it is and ends its stream.
 
-Cost: some 5 µs a point, most of it for writing the point anew.
+Cost: some 5 µs for a point of a sum, 20 for one of an exponential histogram; 40 for the first of a stream.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ DEVELOP := $(VENV)/.stamp-develop
 BUILT := $(VENV)/.stamp-built
 
 .NOTPARALLEL:
-.PHONY: help setup build demo run check format test test-pure test-all bench golden fuzz fuzz-asan docs dashboards servers clean
+.PHONY: help setup build demo run check format test test-pure test-all bench golden fuzz fuzz-asan docs dashboards dashboards-preview servers clean
 
 help: ## print the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -77,6 +77,9 @@ dashboards: $(DEVELOP) $(BUILT) ## write the Grafana dashboards and the bundled 
 	$(BIN)/weir rules generate --config deploy/config/gateway.yaml --output deploy/helm/weir/files/rules.yaml
 	cp deploy/config/gateway.yaml deploy/helm/weir/files/config.yaml
 	cp deploy/config/gateway.yaml deploy/kubernetes/base/config.yaml
+
+dashboards-preview: $(DEVELOP) $(BUILT) ## draw the dashboards from a real Prometheus; ARGS="--edition tempo-native"
+	@$(BIN)/python -m dashboards.preview $(ARGS)
 
 # Real components for the end-to-end tests, from their Go modules. Prometheus without service discovery and pages, which nobody needs here;
 # VictoriaMetrics from a module of our own, because `go install` takes no module that replaces others.

@@ -91,8 +91,8 @@ class Asker:
         begin_s = self._end_s - seconds(dashboard["time"]["from"].removeprefix("now-"))
         shown, values = self._variables(dashboard, begin_s)
         data = {}
-        for number, panel in enumerate(panels(dashboard)):
-            data[panel.get("id", number)] = self._panel(panel, begin_s, values)
+        for panel in panels(dashboard):
+            data[panel["id"]] = self._panel(panel, begin_s, values)
         annotations = tuple(self._annotations(dashboard, begin_s, values))
         return Answered(dashboard, begin_s, self._end_s, shown, values, annotations, data)
 

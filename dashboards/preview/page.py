@@ -86,7 +86,6 @@ def section_height(answered: Answered) -> int:
 def _placed(answered: Answered) -> tuple[str, int]:
     """Panels at their places, closed rows opened, and the height of all."""
     parts, shift, bottom = [], 0, 0
-    number = 0
     for panel in answered.dashboard["panels"]:
         place = panel["gridPos"]
         if panel["type"] == "row":
@@ -105,8 +104,7 @@ def _placed(answered: Answered) -> tuple[str, int]:
             members, offset = [panel], shift
         for member in members:
             moved = member["gridPos"]["y"] + (offset if panel["type"] == "row" else shift)
-            data = answered.data[member.get("id", number)]
-            number += 1
+            data = answered.data[member["id"]]
             parts.append(_panel(answered, member, data, moved * UNIT_HEIGHT))
             bottom = max(bottom, (moved + member["gridPos"]["h"]) * UNIT_HEIGHT)
     return "".join(parts), bottom

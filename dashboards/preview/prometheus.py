@@ -41,17 +41,21 @@ class QueryFailedError(Exception):
 class Prometheus:
     """Use it as a context manager.
 
+    Args:
+        folder: For its data; what is there already is served.
+        program: Its file; without it, that on PATH.
     Raises:
         FileNotFoundError: The program is not installed.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, program: str = "") -> None:
+        self._program = program
         self._folder = folder
         self._address = ""
         self._child: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Prometheus:
-        program = shutil.which("prometheus")
+        program = self._program or shutil.which("prometheus")
         if program is None:
             raise FileNotFoundError(HOW_TO_GET)
         configuration = self._folder / "prometheus.yml"

@@ -24,7 +24,7 @@ def build(flavour: Flavour) -> Dashboard:
     board = Board(flavour, "anomalies", "Anomalies", "What is unusual, by service and signal, and what differs in it.")
     board.choose("service", "Service", f"label_values({anomaly.ANOMALY_SCORE}, {SERVICE})")
     board.choose_strangest("closeup", "Close-up", f'{anomaly.ANOMALY_SCORE}{{{SERVICE}=~"$service"}}', SERVICE)
-    of_closeup = f'{anomaly.ANOMALY_SCORE}{{{SERVICE}="$closeup",{SPAN}!=""}}'
+    of_closeup = f'{anomaly.ANOMALY_SCORE}{{{SERVICE}="$closeup",{SIGNAL}="{DURATION_SIGNAL}"}}'
     board.choose_strangest("operation", "Operation", of_closeup, SPAN)
     board.annotate("$service")
     _stats(board)

@@ -43,6 +43,7 @@ class Board:
             .as_dropdown(True)
             .keep_time(True)
         )
+        self._panels = 0
         self._board.with_variable(dashboard.DatasourceVariable("datasource").label("Metrics").type("prometheus"))
 
     def choose(self, name: str, title: str, query: str, *, several: bool = True, every: str = ".+") -> None:
@@ -116,17 +117,17 @@ class Board:
 
     def row(self, title: str, *, collapsed: Sequence[Any] = ()) -> None:
         """A heading; with panels it is closed at first."""
-        row = dashboard.Row(title)
+        row = dashboard.Row(title).id(self._next_id())
         if collapsed:
             row.collapsed(True)
             for panel in collapsed:
-                row.with_panel(panel)
+                row.with_panel(panel.id(self._next_id()))
         self._board.with_row(row)
 
     def add(self, *panels: Any) -> None:
         """Panels from left to right, then down."""
         for panel in panels:
-            self._board.with_panel(panel)
+            self._board.with_panel(panel.id(self._next_id()))
 
     def build(self) -> models.Dashboard:
         """The finished dashboard."""
@@ -137,6 +138,11 @@ class Board:
             [models.VariableOption(selected=step == MIN_STEPS[0], text=step, value=step) for step in MIN_STEPS]
         )
         return self._board.with_variable(steps).build()
+
+    def _next_id(self) -> int:
+        """Links to single panels contain it, so it must not be left to Grafana."""
+        self._panels += 1
+        return self._panels
 
     def _annotate(self, name: str, color: str, expr: str, title: str, text: str) -> None:
         query = dashboard.AnnotationQuery().name(name).datasource(DATASOURCE).enable(True).icon_color(color).expr(expr)

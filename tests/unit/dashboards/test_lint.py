@@ -68,6 +68,15 @@ def test_panels_have_title_description_unit_targets_and_the_datasource_variable(
 
 
 @pytest.mark.parametrize(("edition", "slug"), EVERY)
+def test_panels_have_numbers_of_their_own(edition: str, slug: str) -> None:
+    """A link to a panel, or an alert on it, names it by this number."""
+    dashboard = load(edition, slug)
+    rows = [panel for panel in dashboard["panels"] if panel["type"] == "row"]
+    numbers = [panel["id"] for panel in (*rows, *panels(dashboard))]
+    assert len(set(numbers)) == len(numbers)
+
+
+@pytest.mark.parametrize(("edition", "slug"), EVERY)
 def test_titles_are_unique_within_a_dashboard(edition: str, slug: str) -> None:
     titles = [(panel["title"], panel["type"]) for panel in panels(load(edition, slug))]
     assert len(set(titles)) == len(titles)

@@ -1,7 +1,7 @@
-# What other native modules see of memory.py. The three one-line functions are here to be inlined; their uncompiled
+# What other native modules see of memory.py. The four one-line functions are here to be inlined; their uncompiled
 # counterparts stand in memory.py.
 
-from libc.string cimport memcmp, memcpy
+from libc.string cimport memcmp, memcpy, memmove
 
 cdef inline unsigned long long load(const unsigned char* b, Py_ssize_t p) noexcept nogil:
     cdef unsigned long long word
@@ -12,6 +12,9 @@ cdef inline void copy_bytes(
     unsigned char* target, Py_ssize_t t, const unsigned char* source, Py_ssize_t s, Py_ssize_t n
 ) noexcept nogil:
     memcpy(target + t, source + s, n)
+
+cdef inline void move_bytes(unsigned char* target, Py_ssize_t t, Py_ssize_t s, Py_ssize_t n) noexcept nogil:
+    memmove(target + t, target + s, n)
 
 cdef inline bint same_bytes(
     const unsigned char* a, Py_ssize_t p, const unsigned char* b, Py_ssize_t q, Py_ssize_t n

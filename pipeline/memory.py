@@ -17,6 +17,10 @@ if not cython.compiled:
         """``target[t:t+n] = source[s:s+n]``"""
         target[t : t + n] = source[s : s + n]
 
+    def move_bytes(target, t, s, n):
+        """``target[t:t+n] = target[s:s+n]``, which may overlap"""
+        target[t : t + n] = bytes(target[s : s + n])
+
     def same_bytes(a, p, b, q, n):
         """``a[p:p+n] == b[q:q+n]``"""
         return a[p : p + n] == b[q : q + n]

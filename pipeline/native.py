@@ -14,7 +14,7 @@ from types import ModuleType
 
 MODULES = (
     "pipeline.memory",
-    "pipeline.codec.item_writer",
+    "pipeline.codec.otlp_writer",
     "pipeline.codec.point_checks",
     "pipeline.codec.point_writer",
     "pipeline.codec.wire",
@@ -27,6 +27,7 @@ MODULES = (
     "pipeline.model.scan",
     "processors.anomaly.robust_kernel",
     "processors.anomaly.span_join",
+    "processors.anomaly.span_words",
     "processors.service_graph.edge_rows",
     "processors.service_graph.edge_store",
     "processors.service_graph.halves",

@@ -1,8 +1,9 @@
-"""Where what can be changed stands in the messages of a signal, read off the signal's own table of messages.
+"""How the elements of a signal are written, read off the signal's own table of messages.
 
 table     element         changed in              left out
 resource  ResourceSpans   its resource            its scope_spans
 scope     ScopeSpans      its scope               its spans
+metric    Metric          nothing                 the data points of its member of the oneof
 items     Span            the element itself      nothing
 """
 
@@ -22,16 +23,20 @@ class Shape(NamedTuple):
     """How the elements of a table are written.
 
     Attributes:
-        message: The message whose attributes and texts can be changed.
         element: Tag of an element.
-        nested: Tag of the field of the element that holds ``message``; 0: the element is one.
-        children: Tag of the children that are written by others; 0: none.
+        nested: Tag of the field of the element that holds what can be changed; 0: the element itself does.
+        children: Tag of the children that are written after the rest; 0: none.
+        messages: What can be changed, by the choice that elements came in: 0, but for data points. Empty: nothing.
+        choice: Column of the choice; empty: there is none.
+        members: Of metrics, tags of the members of the oneof by choice.
     """
 
-    message: str
     element: int
     nested: int
     children: int
+    messages: dict[int, str]
+    choice: str = ""
+    members: dict[int, int] = {}  # noqa: RUF012 - nobody writes to it
 
 
 class Place(NamedTuple):
@@ -46,32 +51,28 @@ class Place(NamedTuple):
     key: bytes | None
 
 
-Shapes = dict[Level, dict[int, Shape]]
-"""Per table the shapes of its elements, by the number of the choice that they came in: 0, but for data points."""
+Shapes = dict[Level, Shape]
 
 
 def shapes(messages: Messages, item_level: Level) -> Shapes:
-    """The shapes of a signal whose items are in ``item_level``."""
+    """The shapes of the tables down to that of the items."""
     found: Shapes = {}
 
-    def visit(name: str, element: int, level: Level, number: int) -> None:
+    def visit(name: str, element: int, level: Level) -> None:
         entries = messages[name]
+        children = next((number for number, entry in entries.items() if entry.op == "rows"), 0)
+        below = entries.get(children)
         if level == item_level:
-            found.setdefault(level, {})[number] = Shape(name, element, 0, 0)
-            return
-        children = next((_tag(one) for one, entry in entries.items() if entry.op == "rows"), 0)
-        for one, entry in entries.items():
-            if entry.op == "raw":
-                found[level] = {0: Shape(entry.child, element, _tag(one), children)}
-            elif entry.op == "rows":
-                visit(entry.child, _tag(one), entry.level, number)
-            elif entry.op == "choice":
-                for point, below in messages[entry.child].items():
-                    if below.op == "rows":
-                        visit(below.child, _tag(point), below.level, entry.argument)
+            found[level] = Shape(element, 0, 0, {0: name})
+        elif below is not None:
+            number, nested = next((number, entry.child) for number, entry in entries.items() if entry.op == "raw")
+            found[level] = Shape(element, _tag(number), _tag(children), {0: nested})
+            visit(below.child, _tag(children), below.level)
+        else:
+            found.update(_choosing(messages, name, element, level))
 
-    for one, entry in messages[next(iter(messages))].items():
-        visit(entry.child, _tag(one), entry.level, 0)
+    number, first = next(iter(messages[next(iter(messages))].items()))
+    visit(first.child, _tag(number), first.level)
     return found
 
 
@@ -97,11 +98,28 @@ def level_of(messages: Messages, layout: Shapes, prefix: str) -> Level:
     Raises:
         KeyError: None has.
     """
-    for level, by_number in layout.items():
-        for shape in by_number.values():
-            if any(prefix == known for _, known in _attributes(messages, shape.message)):
+    for level, shape in layout.items():
+        for message in shape.messages.values():
+            if any(prefix == known for _, known in _attributes(messages, message)):
                 return level
     raise KeyError(f"no attributes are below {prefix!r}")
+
+
+def _choosing(messages: Messages, name: str, element: int, level: Level) -> Shapes:
+    """A metric and its points, which lie in one of several members of a oneof."""
+    column, points, members = "", {}, {}
+    for number, entry in messages[name].items():
+        if entry.op == "choice":
+            column = entry.column
+            members[entry.argument] = _tag(number)
+            points[entry.argument] = next(
+                (child, below) for child, below in messages[entry.child].items() if below.op == "rows"
+            )
+    number, below = next(iter(points.values()))
+    return {
+        level: Shape(element, 0, _tag(number), {}, column, members),
+        below.level: Shape(_tag(number), 0, 0, {choice: one.child for choice, (_, one) in points.items()}, column),
+    }
 
 
 def _attributes(messages: Messages, message: str) -> Iterator[tuple[int, str]]:

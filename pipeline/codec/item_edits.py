@@ -3,38 +3,33 @@
     payload  ┃ request ┃ texts that were set ┃ element │ element │ …    elements: tag, length, body
     words      RANGE and HEADER of a written row name its new place, as do words of messages that are kept whole
 
-Written natively (``codec/item_writer.py``), one call per table and kind of element.
+Written natively (``codec/otlp_writer.py``), one call per table.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Callable, Collection, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.codec import edit_layout, item_writer
-from pipeline.codec.edit_layout import Shape
+from pipeline.codec import edit_layout, otlp_writer
 from pipeline.model import dictionary
 from pipeline.model.column import Bools, Int32s, Int64s
-from pipeline.model.records import HEADER, PARENT, RANGE, Edit, Level, Records, Words
+from pipeline.model.records import HEADER, RANGE, Edit, Level, Records, Words
 
 if TYPE_CHECKING:
     from pipeline.codec.projection import Messages, Projection
     from pipeline.model.batch import Batch
 
 Bytes = npt.NDArray[np.uint8]
-_Tags = tuple[int, int, int, int]
+
 _LENGTH = np.uint64(0xFFFF_FFFF)
-
-
-class _Part(NamedTuple):
-    """Rows that are written alike."""
-
-    shape: Shape
-    tags: _Tags
-    rows: Int32s
+_CHOICES = 8
+_MAX_DESCRIBED = 64
+"""Sets of changed columns that are remembered: as many as processors that change some, in any order."""
+_NOTHING = np.zeros(1, np.uint8)
 
 
 class ItemEdits:
@@ -56,15 +51,15 @@ class ItemEdits:
             for entry in entries.values()
             if entry.whole or entry.op == "raw"
         }
-        self._choice = next(
-            (entry.column for entries in messages.values() for entry in entries.values() if entry.op == "choice"), ""
-        )
+        self._choices = {level: self._choices_of(shape) for level, shape in self._shapes.items()}
+        self._described: dict[tuple[str, ...], tuple[bytes, Int32s]] = {}
 
     def is_editable(self, column: str) -> bool:
         """Whether all elements that have the column have it where it can be changed."""
         field = self._projection.field(column)
-        by_number = self._shapes.get(field.level, {}) if field is not None else {}
-        return bool(by_number) and all(self._place(shape, column) for shape in by_number.values())
+        shape = self._shapes.get(field.level) if field is not None else None
+        messages = shape.messages.values() if shape is not None else ()
+        return bool(messages) and all(self._place(message, column) for message in messages)
 
     def write(self, batch: Batch, levels: Collection[Level]) -> Records:
         """The records of a batch with its edits in these tables written. Rows that are not in the batch are left out.
@@ -72,14 +67,20 @@ class ItemEdits:
         Cost: one copy of the words, of the payload, and of the bodies that were touched.
         """
         old = batch.records
-        due = [edit for edit in old.edits if edit.field.level in levels]
         writing = _Writing(old)
-        for level in sorted({edit.field.level for edit in due}):
-            edits = [edit for edit in due if edit.field.level == level]
-            touched = np.logical_or.reduce([edit.touched for edit in edits])
-            for part in self._parts(old, level, _rows(batch, level, touched)):
-                writing.add(level, part.rows, *self._run(old, level, part, edits, None), self._whole_word(level))
+        for level in sorted({edit.field.level for edit in old.edits if edit.field.level in levels}):
+            edits = [edit for edit in old.edits if edit.field.level == level]
+            rows = _rows(batch, level, np.logical_or.reduce([edit.touched for edit in edits]))
+            if len(rows):
+                writing.add(level, rows, *_run(old, level, self.table(old, level), rows), self._whole_word(level))
         return writing.records([edit for edit in old.edits if edit.field.level not in levels])
+
+    def joined(self, records: Records, level: Level, row: int) -> bytes:
+        """The message that can be changed in a row of an enclosing table, its parts joined; empty where it is not there
+        or damaged.
+        """
+        out, ends = _run(records, level, self.table(records, level, edits=()), np.array([row], np.int32))
+        return out[ends[0, 3] : ends[0, 4]].tobytes() if ends[0, 0] >= 0 else b""
 
     def drop_keys(self, batch: Batch, prefix: str, test: Callable[[str], bool], where: Bools) -> Records:
         """The records of a batch without the attributes below a prefix whose key passes a test, in the items, or in
@@ -87,58 +88,66 @@ class ItemEdits:
         """
         level = edit_layout.level_of(self._messages, self._shapes, prefix)
         old = batch.records
-        edits = [edit for edit in old.edits if edit.field.level == level]
         chosen = np.zeros(old.count[level], bool)
         chosen[batch.rows_at(level)[where]] = True
+        rows = np.flatnonzero(chosen).astype(np.int32)
+        if not len(rows):
+            return old
+        rows, drops = _drops(self.table(old, level, edits=()), rows, old.payload, test)
+        if not len(rows):
+            return old
         writing = _Writing(old)
-        for part in self._parts(old, level, _rows(batch, level, chosen)):
-            rows, drops = _drops(self._job(old, level, part, [], None), part.rows, old.payload, test)
-            if len(rows):
-                some = part._replace(rows=rows)
-                writing.add(level, rows, *self._run(old, level, some, edits, drops), self._whole_word(level))
-        return writing.records(list(old.edits)) if writing.has_written else old
+        table = self.table(old, level, drops=drops)
+        writing.add(level, rows, *_run(old, level, table, rows), self._whole_word(level))
+        return writing.records(list(old.edits))
 
-    def joined(self, records: Records, level: Level, row: int) -> bytes:
-        """The message that is changed in a row of an enclosing table, its parts joined; empty where it is not there or
-        damaged.
-        """
-        part = next(self._parts(records, level, np.array([row], np.int32)))
-        out, ends = self._run(records, level, part, [], None)
-        return out[ends[0, 3] : ends[0, 4]].tobytes() if ends[0, 0] >= 0 else b""
-
-    def _job(self, old: Records, level: Level, part: _Part, edits: list[Edit], drops: Bytes | None) -> item_writer.Job:
-        """What the kernel takes."""
-        keys = b""
-        described: list[int] = []
-        for edit in edits:
-            found = self._place(part.shape, edit.column)
-            assert found is not None, edit.column  # noqa: S101 - the editor has asked
-            described += (len(keys), edit.field.word, 0 if found.key is not None else found.tag)
-            keys += found.key or b""
-        touched = np.stack([edit.touched for edit in edits]) if edits else np.zeros((1, 1), bool)
-        return item_writer.Job(
-            old.payload,
-            old.words,
-            (old.first[level], old.width[level], old.count[level]),
-            part.tags,
+    def table(
+        self, records: Records, level: Level, edits: Sequence[Edit] | None = None, drops: Bytes | None = None
+    ) -> otlp_writer.Table:
+        """What the kernel is told of a table; ``edits``: all of it unless others are given."""
+        shape = self._shapes[level]
+        of_choice = (0, 0, 0)
+        if shape.choice and (choice := self._projection.field(shape.choice)) is not None:
+            of_choice = (records.first[choice.level], records.width[choice.level], choice.word)
+        due = [edit for edit in (records.edits if edits is None else edits) if edit.field.level == level]
+        keys, described = self._describe(shape, due)
+        return otlp_writer.Table(
+            records.payload,
+            records.words,
+            (records.first[level], records.width[level], records.count[level], *of_choice),
+            (shape.element, shape.nested, shape.children),
+            self._choices[level],
             keys,
-            np.array([*described, len(keys)], np.int32),
-            touched.view(np.uint8).reshape(-1),
+            described,
+            np.concatenate([edit.touched for edit in due]).view(np.uint8) if due else _NOTHING,
             drops,
         )
 
-    def _run(
-        self, old: Records, level: Level, part: _Part, edits: list[Edit], drops: Bytes | None
-    ) -> tuple[Bytes, Int64s]:
-        """The elements of these rows one after the other, and where they are (``item_writer.write``)."""
-        rows = part.rows
-        job = self._job(old, level, part, edits, drops)
-        out = np.empty(item_writer.room(job, rows), np.uint8)
-        longest = int((old.column(level, RANGE)[rows] & _LENGTH).max()) if part.shape.nested else 0
-        scratch = np.empty(longest + 1, np.uint8)
-        ends = np.empty((len(rows), 5), np.int64)
-        size = item_writer.write(job, rows, out, scratch, np.zeros(len(edits) + 1, np.int64), ends.reshape(-1))
-        return out[:size], ends
+    def _describe(self, shape: edit_layout.Shape, edits: list[Edit]) -> tuple[bytes, Int32s]:
+        """``keys`` and ``edits`` of the kernel; the same for the same columns."""
+        columns = tuple(edit.column for edit in edits)
+        known = self._described.get(columns)
+        if known is not None:
+            return known
+        keys = b""
+        described: list[int] = []
+        for edit in edits:
+            found = self._place(next(iter(shape.messages.values())), edit.column)
+            assert found is not None, edit.column  # noqa: S101 - the editor has asked
+            described += (len(keys), edit.field.word, 0 if found.key is not None else found.tag)
+            keys += found.key or b""
+        if len(self._described) >= _MAX_DESCRIBED:
+            self._described.clear()
+        made = self._described[columns] = keys, np.array([*described, len(keys)], np.int32)
+        return made
+
+    def _choices_of(self, shape: edit_layout.Shape) -> Int32s:
+        tags = np.zeros(_CHOICES, np.int32)
+        for number, message in shape.messages.items():
+            tags[number] = edit_layout.attributes_tag(self._messages, message)
+        for number, tag in shape.members.items():
+            tags[number] = tag
+        return tags
 
     def _whole_word(self, level: Level) -> int:
         """Word of the column that holds what is changed in a table whole; 0: nobody reads it."""
@@ -148,31 +157,8 @@ class ItemEdits:
                 return field.word
         return 0
 
-    def _place(self, shape: Shape, column: str) -> edit_layout.Place | None:
-        return edit_layout.place(self._messages, shape.message, column)
-
-    def _parts(self, records: Records, level: Level, rows: Int32s) -> Iterator[_Part]:
-        """Rows by shape, those together that differ in the name of their message alone."""
-        by_number = self._shapes[level]
-        parts: dict[_Tags, tuple[Shape, list[int]]] = {}
-        for number, shape in by_number.items():
-            tags = (
-                shape.element,
-                shape.nested,
-                shape.children,
-                edit_layout.attributes_tag(self._messages, shape.message),
-            )
-            parts.setdefault(tags, (shape, []))[1].append(number)
-        for tags, (shape, numbers) in parts.items():
-            chosen = rows if len(parts) == 1 else rows[np.isin(self._numbers(records, level)[rows], numbers)]
-            if len(chosen):
-                yield _Part(shape, tags, chosen)
-
-    def _numbers(self, records: Records, level: Level) -> Words:
-        """The choice that each row of a table came in."""
-        field = self._projection.field(self._choice)
-        assert field is not None  # noqa: S101 - always decoded
-        return records.column(field.level, field.word)[records.column(level, PARENT).astype(np.int64)]
+    def _place(self, message: str, column: str) -> edit_layout.Place | None:
+        return edit_layout.place(self._messages, message, column)
 
 
 class _Writing:
@@ -183,11 +169,6 @@ class _Writing:
         self._words = old.words.copy()
         self._pieces: list[bytes | memoryview] = [old.payload]
         self._size = len(old.payload)
-
-    @property
-    def has_written(self) -> bool:
-        """Something was added."""
-        return len(self._pieces) > 1
 
     def records(self, edits: list[Edit]) -> Records:
         """The new records, on which these edits are still to be written."""
@@ -209,6 +190,16 @@ class _Writing:
         self._size += len(out)
 
 
+def _run(records: Records, level: Level, table: otlp_writer.Table, rows: Int32s) -> tuple[Bytes, Int64s]:
+    """The elements of these rows one after the other, and where they are (``otlp_writer.write``)."""
+    sizes = records.column(level, RANGE)[rows] & _LENGTH
+    out = np.empty(int(sizes.sum()) + otlp_writer.growth(table, rows), np.uint8)
+    scratch = np.empty(int(sizes.max()) + 1, np.uint8)
+    ends = np.empty((len(rows), 5), np.int64)
+    size = otlp_writer.write(table, rows, out, scratch, ends.reshape(-1))
+    return out[:size], ends
+
+
 def _rows(batch: Batch, level: Level, chosen: Bools) -> Int32s:
     """The rows of a table that belong to the batch and are chosen, ascending."""
     if batch.rows is not None:
@@ -218,14 +209,13 @@ def _rows(batch: Batch, level: Level, chosen: Bools) -> Int32s:
     return np.flatnonzero(chosen).astype(np.int32)
 
 
-def _drops(job: item_writer.Job, rows: Int32s, payload: bytes, test: Callable[[str], bool]) -> tuple[Int32s, Bytes]:
+def _drops(table: otlp_writer.Table, rows: Int32s, payload: bytes, test: Callable[[str], bool]) -> tuple[Int32s, Bytes]:
     """Rows in which some attribute goes, and per attribute of them whether it does."""
     counts = np.empty(len(rows), np.int64)
-    total = item_writer.list_keys(job, rows, None, counts)
+    total = otlp_writer.list_keys(table, rows, None, counts)
     keys = np.zeros(max(total, 1), np.uint64)
-    item_writer.list_keys(job, rows, keys, counts)
-    keys = keys[:total]
-    goes = _passes(payload, keys, test)
+    otlp_writer.list_keys(table, rows, keys, counts)
+    goes = _passes(payload, keys[:total], test)
     sound = counts >= 0
     rows, counts = rows[sound], counts[sound]
     owners = np.repeat(np.arange(len(rows)), counts)
@@ -240,7 +230,7 @@ def _passes(payload: bytes, keys: Words, test: Callable[[str], bool]) -> Bools:
     if not n:
         return np.zeros(0, bool)
     codes, examples = np.empty((2, n), np.int32)
-    slots = np.zeros(1 << (2 * n - 1).bit_length() if n > 1 else 2, np.int32)
+    slots = np.zeros(1 << max(2 * n - 1, 1).bit_length(), np.int32)
     rows = np.arange(n, dtype=np.int32)
     distinct = dictionary.encode(payload, keys, 0, 1, rows, False, slots, codes, examples)
     hits = []

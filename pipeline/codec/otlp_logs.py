@@ -8,7 +8,6 @@ Source: opentelemetry-proto v1, ``logs.proto``. Column names are those of ``mode
 
 from __future__ import annotations
 
-from pipeline.codec.otlp_encode import Encoder
 from pipeline.codec.projection import Messages, attributes, enum, fixed32, fixed64, identifier, string, value, varint32
 from pipeline.codec.signal_projection import SignalProjection, envelope
 from pipeline.model.logs import LogBatch
@@ -36,4 +35,3 @@ class LogsProjection(SignalProjection[LogBatch]):
 
     messages = MESSAGES
     batch = LogBatch
-    encoder = Encoder()

@@ -6,7 +6,6 @@ Source: opentelemetry-proto v1, ``trace.proto``, ``common.proto``, ``resource.pr
 
 from __future__ import annotations
 
-from pipeline.codec.otlp_encode import Encoder
 from pipeline.codec.projection import (
     COUNTED,
     DEFAULT_LIMITS,
@@ -70,7 +69,6 @@ class TracesProjection(SignalProjection[SpanBatch]):
 
     messages = MESSAGES
     batch = SpanBatch
-    encoder = Encoder()
     defects = Defect
 
     def without_events(self, spans: SpanBatch, drop: Bools) -> Records:

@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 import numpy as np
 
 from pipeline.codec.item_edits import ItemEdits
-from pipeline.codec.otlp_encode import Encoder
+from pipeline.codec.otlp_encode import encode
 from pipeline.codec.projection import (
     DEFAULT_LIMITS,
     Entry,
@@ -60,7 +60,6 @@ class SignalProjection(Projection, Generic[B]):
 
     messages: ClassVar[Messages]
     batch: ClassVar[type[Any]]
-    encoder: ClassVar[Encoder]
     defects: ClassVar[type[IntEnum] | None] = None
     """What items are rejected for."""
     needed: ClassVar[tuple[str, ...]] = ()
@@ -116,7 +115,7 @@ class SignalProjection(Projection, Generic[B]):
 
     def encode(self, batch: B) -> bytes:
         """The items as an export request of the original bytes."""
-        return self.encoder.encode(batch)
+        return encode(batch, self._edits)
 
     def _without_defects(self, batch: B) -> tuple[B, dict[str, int]]:
         header = batch.records.column(batch.item_level, HEADER)

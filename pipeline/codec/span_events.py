@@ -10,7 +10,7 @@ from itertools import count
 
 import numpy as np
 
-from pipeline.codec.otlp_encode import ELEMENT_TAGS, outside, varint
+from pipeline.codec.otlp_encode import outside, varint
 from pipeline.codec.otlp_split import fields
 from pipeline.model.column import Bools
 from pipeline.model.records import HEADER, RANGE, Level, Records
@@ -18,6 +18,8 @@ from pipeline.model.spans import SpanBatch
 
 EVENTS = 11
 """Field number of ``Span.events``."""
+_SPAN = b"\x12"
+"""Tag of ``ScopeSpans.spans``."""
 
 
 def without_events(spans: SpanBatch, drop: Bools) -> Records:
@@ -35,10 +37,9 @@ def without_events(spans: SpanBatch, drop: Bools) -> Records:
     words = records.words.copy()
     appended = bytearray()
     base = len(records.payload)
-    tag = ELEMENT_TAGS[Level.ITEM]
     for row, begin, end in zip(spans.item_rows[losing].tolist(), begins, ends, strict=True):
         body = _without(records.body(Level.ITEM, row), drop[begin:end].tolist())
-        head = tag + varint(len(body))
+        head = _SPAN + varint(len(body))
         at = records.first[Level.ITEM] + row * records.width[Level.ITEM]
         words[at + RANGE] = (base + len(appended) + len(head)) << 32 | len(body)
         words[at + HEADER] = len(head) << 8

@@ -19,8 +19,8 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.model.any_value import any_value
-from pipeline.model.column import Bools, Column, Int32s, Int64s
-from pipeline.model.records import Edit, Field, Kind, ValueType, Words
+from pipeline.model.column import Bools, Column, Int32s
+from pipeline.model.records import Edit, Field, Kind, Records, ValueType, Words
 
 if TYPE_CHECKING:
     from pipeline.model.batch import Batch
@@ -54,25 +54,26 @@ class Editor(Generic[B]):
 
     def __init__(self, batch: B) -> None:
         self._batch = batch
-        self._words: Words | None = None
+        self._own: Records | None = None
         self._appended = bytearray()
         self._edits: dict[str, Edit] = {edit.column: edit for edit in batch.records.edits}
 
     @property
     def batch(self) -> B:
         """The batch with the changes so far, for reading. Columns read from it are out of date after the next one."""
-        if self._words is not None:
-            old = self._batch.records
-            payload = old.payload + self._appended if self._appended else old.payload
-            records = old.replaced(self._words, payload, tuple(self._edits.values()))
-            self._batch = type(self._batch)(records, self._batch.projection, self._batch.rows)
-            self._appended = bytearray()
+        if self._own is not None:
+            own = self._own
+            if self._appended:
+                own.payload += self._appended
+                self._appended = bytearray()
+            own.edits = tuple(self._edits.values())
+            self._batch = type(self._batch)(own, self._batch.projection, self._batch.rows)
         return self._batch
 
     def done(self) -> B:
         """The changed batch; the same object where nothing was touched. The editor must not be used afterwards."""
         batch = self.batch
-        if self._words is None:
+        if self._own is None:
             return batch
         whole = batch.projection.whole_levels.intersection(edit.field.level for edit in self._edits.values())
         if not whole:
@@ -86,7 +87,6 @@ class Editor(Generic[B]):
             KeyError: The column was not declared, or cannot be changed.
             TypeError: A plain text was given anything but ``str``.
         """
-        n = len(self._batch)
         if isinstance(values, Column):
             self.set_codes(name, values.codes, values.values, where)
         elif isinstance(values, np.ndarray) and values.dtype.kind in "bif":
@@ -95,7 +95,7 @@ class Editor(Generic[B]):
             codes, distinct = _distinct(values)
             self.set_codes(name, codes, distinct, where)
         elif values is not None:
-            self.set_codes(name, np.zeros(n, np.int32), [values], where)
+            self._set_one(name, values, where)
 
     def set_codes(self, name: str, codes: Int32s, values: Sequence[Any], where: Bools | None = None) -> None:
         """The same for values that are encoded: item i gets ``values[codes[i]]``, and keeps what it has where the code
@@ -155,8 +155,7 @@ class Editor(Generic[B]):
         chosen = np.ones(len(batch), bool) if where is None else where
         records = batch.projection.drop_keys(batch, prefix, test, chosen)
         if records is not batch.records:
-            self._words = records.words
-            self._batch = type(batch)(records, batch.projection, batch.rows)
+            self._own = records
             self._edits = {edit.column: edit for edit in records.edits}
 
     def _field(self, name: str) -> Field:
@@ -177,6 +176,25 @@ class Editor(Generic[B]):
     def _same_length(self, n: int) -> None:
         if n != len(self._batch):
             raise ValueError(f"{n} values for {len(self._batch)} {self._batch.items}")
+
+    def _set_one(self, name: str, value: Any, where: Bools | None) -> None:
+        """One value for all."""
+        field = self._field(name)
+        (kind,), (cell,) = self._cells(name, field, [value])
+        rows = self._rows(field, where)
+        if rows is None or len(rows):
+            self._store(name, field, rows, kind, cell)
+
+    def _rows(self, field: Field, where: Bools | None) -> Int32s | None:
+        """Rows of the table that items are meant by; None: all that there are."""
+        batch = self._batch
+        if where is None and batch.rows is None and field.level == batch.item_level:
+            return None
+        rows = batch.rows_at(field.level)
+        if where is None:
+            return rows
+        self._same_length(len(where))
+        return rows[where]
 
     def _set_numbers(self, name: str, values: npt.NDArray[Any], where: Bools | None) -> None:
         field = self._field(name)
@@ -208,21 +226,23 @@ class Editor(Generic[B]):
             kinds[i], words[i] = kind, cell
         return kinds, words
 
-    def _store(self, name: str, field: Field, rows: Int32s, kinds: Words, cells: Words) -> None:
-        old = self._batch.records
-        if self._words is None:
-            self._words = old.words.copy()
-        words = self._words
-        at: Int64s = old.first[field.level] + field.word + rows.astype(np.int64) * old.width[field.level]
+    def _store(self, name: str, field: Field, rows: Int32s | None, kinds: Any, cells: Any) -> None:
+        """Put type and value words into cells; None: of all rows of the table."""
+        if self._own is None:
+            self._own = self._batch.records.copied()
+        own = self._own
+        chosen = slice(None) if rows is None else rows
         before = self._edits.get(name)
-        touched = np.zeros(old.count[field.level], bool) if before is None else before.touched.copy()
+        touched = np.zeros(own.count[field.level], bool) if before is None else before.touched.copy()
+        cell = own.column(field.level, field.word)
         if field.kind == Kind.STRING:
-            touched[rows] = True
-            words[at] = cells
+            touched[chosen] = True
+            cell[chosen] = cells
         else:
             # what was not there and is removed stays as it is
-            touched[rows] |= (kinds != ValueType.ABSENT) | (words[at] != ValueType.ABSENT)
-            words[at], words[at + 1] = kinds, cells
+            touched[chosen] |= (kinds != ValueType.ABSENT) | (cell[chosen] != ValueType.ABSENT)
+            cell[chosen] = kinds
+            own.column(field.level, field.word + 1)[chosen] = cells
         self._edits[name] = Edit(name, field, touched)
 
 

@@ -192,6 +192,18 @@ class Records:
         other._decoded = self.decoded
         return other
 
+    def copied(self) -> Records:
+        """The same tables over words of their own, without the room that no row was written to."""
+        parts, first, at = [], [], 0
+        for begin, width, count in zip(self.first, self.width, self.count, strict=True):
+            parts.append(self.words[begin : begin + width * count])
+            first.append(at)
+            at += width * count
+        other = Records(self.payload, np.concatenate(parts), tuple(first), self.width, self.count)
+        other.edits = self.edits
+        other._decoded = self.decoded
+        return other
+
     def column(self, level: int, word: int) -> Words:
         """Strided view, uint64[count[level]], of one word of every row."""
         start = self.first[level] + word

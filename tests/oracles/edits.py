@@ -38,7 +38,9 @@ class Item:
         message, key = self.holder(column)
         if self.is_text(column):
             return AnyValue(string_value=getattr(message, key))
-        return next((pair.value for pair in message.attributes if pair.key == key), None)
+        value = next((pair.value for pair in message.attributes if pair.key == key), None)
+        # an index into a table of strings, which no signal but profiles has
+        return AnyValue() if value is not None and value.HasField("string_value_strindex") else value
 
     def set(self, column: str, value: AnyValue) -> None:
         message, key = self.holder(column)

@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue
 
-from pipeline.codec import item_edits
+from pipeline.codec import item_edits, otlp_encode
 from pipeline.codec.signals import projection
 from pipeline.model.any_value import any_value
 from pipeline.model.batch import Batch
@@ -220,7 +220,8 @@ def test_edits_equal_those_of_official_messages(signal: str, data: st.DataObject
 @settings(max_examples=25, deadline=None)
 def test_the_uncompiled_writer_gives_the_same(signal: str, data: st.DataObject) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(item_edits, "item_writer", uncompiled("pipeline.codec.item_writer"))
+        for module in (item_edits, otlp_encode):
+            patch.setattr(module, "otlp_writer", uncompiled("pipeline.codec.otlp_writer"))
         edited = drawn(data, signal)
         if edited is None:
             return

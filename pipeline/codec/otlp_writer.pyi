@@ -1,0 +1,35 @@
+import numpy as np
+import numpy.typing as npt
+
+_Bytes = npt.NDArray[np.uint8]
+_Ints = npt.NDArray[np.int32]
+_Longs = npt.NDArray[np.int64]
+_Words = npt.NDArray[np.uint64]
+
+class Table:
+    def __init__(
+        self,
+        payload: bytes,
+        words: _Words,
+        shape: tuple[int, int, int, int, int, int],
+        tags: tuple[int, int, int],
+        choices: _Ints,
+        keys: bytes,
+        edits: _Ints,
+        touched: _Bytes,
+        drops: _Bytes | None,
+    ) -> None: ...
+
+def growth(table: Table, rows: _Ints) -> int: ...
+def write(table: Table, rows: _Ints, out: _Bytes, scratch: _Bytes, ends: _Longs) -> int: ...
+def write_request(
+    resources: Table,
+    scopes: Table,
+    metrics: Table,
+    items: Table,
+    rows: _Ints,
+    cumulative: _Bytes | None,
+    out: _Bytes,
+    scratch: _Bytes,
+) -> int: ...
+def list_keys(table: Table, rows: _Ints, keys: _Words | None, counts: _Longs) -> int: ...

@@ -84,6 +84,7 @@ ALERTMANAGER = Program(
 )
 AMTOOL = Program("amtool", _DEBIAN.format("prometheus-alertmanager"))
 VICTORIAMETRICS = Program("victoria-metrics", _MAKE, option="-opentelemetry.usePrometheusNaming")
+OTELCOL = Program("otelcol-contrib", "github.com/open-telemetry/opentelemetry-collector-releases, or built by its ocb")
 HELM = Program("helm", _MAKE)
 KUBECTL = Program("kubectl", "kubernetes.io/releases/download")
 DOCKER_COMPOSE = Program("docker-compose", "2.x: docs.docker.com/compose", option="--progress")

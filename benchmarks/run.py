@@ -27,6 +27,8 @@ RESULTS = Path(__file__).parent / "results" / "latest.jsonl"
 GROUPS = {
     "decode": "benchmarks.micro.decode",
     "processors": "benchmarks.micro.processors",
+    "filter": "benchmarks.micro.filter",
+    "anomaly": "benchmarks.micro.anomaly",
     "custom processor": "benchmarks.micro.custom_processor",
     "exposition": "benchmarks.micro.exposition",
     "remote write": "benchmarks.micro.remote_write",

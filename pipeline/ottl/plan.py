@@ -15,6 +15,9 @@ from pipeline.ottl.tables import Tables
 from pipeline.ottl.values import Duration, Failed, Time, ValueFault
 from pipeline.ottl.vectors import Encoded, Numbers, Truth, Vector, combinations, compare_vectors, truth_of
 
+MAX_REMEMBERED = 10_000
+"""Texts whose results a function remembers; beyond, it forgets all of them."""
+
 
 class Expression(ABC):
     """Something that has a value in every row.
@@ -80,17 +83,28 @@ class Mapped(Expression):
         self.kind = kind
         self._function = function
         self._arguments = arguments
+        self._memory: dict[bytes, Any] = {}
 
     def evaluate(self, tables: Tables) -> Vector:
-        """Cost: a dictionary of each argument, and a call per distinct combination."""
+        """Cost: a dictionary of each argument, and a call per distinct combination. Of one argument, results for texts
+        are remembered from batch to batch.
+        """
+        if len(self._arguments) == 1:
+            if len(self._memory) > MAX_REMEMBERED:
+                self._memory.clear()
+            return self._arguments[0].evaluate(tables).mapped(self._result, self._memory)
         vectors = [one.at(tables, self.level) for one in self._arguments]
         codes, rows = combinations(vectors)
-        return Encoded(codes, [_called(self._function, row) for row in rows])
+        return Encoded(codes, [called(self._function, row) for row in rows])
+
+    def _result(self, value: Any) -> Any:
+        return called(self._function, (value,))
 
 
-def _called(function: Callable[..., Any], row: tuple[Any, ...]) -> Any:
+def called(function: Callable[..., Any], row: tuple[Any, ...]) -> Any:
+    """A function of values, or the failure of one of them, or its own."""
     for value in row:
-        if isinstance(value, Failed):
+        if type(value) is Failed:
             return value
     try:
         return function(*row)
@@ -122,7 +136,7 @@ class Calculated(Expression):
         for row in rows:
             values = iter(row)
             sides = [one.value if isinstance(one, Constant) else next(values) for one in (left, right)]
-            results.append(_called(lambda a, b: add(self._operator, a, b), (sides[0], sides[1])))
+            results.append(called(lambda a, b: add(self._operator, a, b), (sides[0], sides[1])))
         return Encoded(codes, results)
 
 
@@ -144,13 +158,14 @@ def _vectorised(operator: str, left: Vector | Constant, right: Vector | Constant
     x, y = (_array(one, np.float64 if kind is float else np.int64) for one in (left, right))
     if operator == "/" and not np.all(y):
         return None
+    if kinds == [Time, Time] and np.count_nonzero((x | y) < 0):
+        return None  # before 1970, or after 2262: the difference may be one that no duration holds
+    if operator in "+-" and kind is not float:  # integers wrap around without a word
+        return Numbers(x + y if operator == "+" else x - y, kind)
     with np.errstate(all="ignore"):
         if operator == "/":
             return Numbers(x / y if kind is float else _quotient(x, y), kind)
-        result = x + y if operator == "+" else x - y if operator == "-" else x * y
-    if kinds == [Time, Time] and np.any((x ^ y) & (x ^ result) < 0):
-        return None  # a difference that no duration holds
-    return Numbers(result, kind)
+        return Numbers(x + y if operator == "+" else x - y if operator == "-" else x * y, kind)
 
 
 def _array(one: Any, dtype: Any) -> Any:
@@ -183,7 +198,7 @@ class Test(ABC):
     def at(self, tables: Tables, level: Level) -> Truth:
         """The verdicts for the rows of a table below."""
         truth = self.evaluate(tables)
-        return truth if level == self.level else truth.take(tables.index(self.level, level))
+        return truth if level == self.level else truth.spread(tables, self.level, level)
 
 
 class Always(Test):
@@ -271,18 +286,24 @@ class Joined(Test):
 
     def evaluate(self, tables: Tables) -> Truth:
         """Operands that can no longer change a row are left out."""
-        hits, failed, reason = self._operands[0].at(tables, self.level)
+        result = self._operands[0].at(tables, self.level)
         for operand in self._operands[1:]:
-            open_rows = hits != self._decides
-            if failed is not None:
-                open_rows &= ~failed
-            if not open_rows.any():
+            settled = len(result.hits) if self._decides else 0
+            if result.failed is None and np.count_nonzero(result.hits) == settled:
                 break
-            more = operand.at(tables, self.level)
-            hits = np.where(open_rows, more.hits, hits)
-            if more.failed is not None:
-                late = open_rows & more.failed
-                if late.any():
-                    reason = reason or more.reason
-                    failed = late if failed is None else failed | late
-        return Truth(hits, failed, reason)
+            result = self._joined(result, operand.at(tables, self.level))
+        return result
+
+    def _joined(self, left: Truth, right: Truth) -> Truth:
+        if left.failed is None and right.failed is None:
+            return Truth(left.hits | right.hits if self._decides else left.hits & right.hits)
+        open_rows = left.hits != self._decides
+        if left.failed is not None:
+            open_rows &= ~left.failed
+        hits = np.where(open_rows, right.hits, left.hits)
+        if right.failed is None:
+            return Truth(hits, left.failed, left.reason)
+        late = open_rows & right.failed
+        if left.failed is None:
+            return Truth(hits, late, right.reason) if late.any() else Truth(hits)
+        return Truth(hits, left.failed | late, left.reason)

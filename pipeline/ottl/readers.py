@@ -44,7 +44,7 @@ def _integers(tables: Tables, field: Field) -> Vector:
 def _enums(tables: Tables, field: Field) -> Vector:
     """Enums are int32 on the wire, where negative numbers are no names but valid."""
     words = tables.words(field.level, field.word)
-    return Numbers(words.astype(np.uint32).view(np.int32).astype(np.int64), int)
+    return Numbers(words.astype(np.uint32).view(np.int32), int)
 
 
 def _times(tables: Tables, field: Field) -> Vector:

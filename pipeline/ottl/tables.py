@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.model import dictionary
+from pipeline.model import dictionary, scan
 from pipeline.model.batch import Batch
-from pipeline.model.column import Int32s
+from pipeline.model.column import Bools, Int32s
 from pipeline.model.records import PARENT, Field, Kind, Level, Records, Words
 
 Index = npt.NDArray[Any]
@@ -87,6 +87,18 @@ class Tables:
         if known is None:
             known = self._index[above, below] = self._climb(above, below)
         return known
+
+    def spread(self, hits: Bools, above: Level, below: Level) -> Bools:
+        """For each row of the lower table, what is known of its ancestor. Cost: one native pass."""
+        size = self.size(below)
+        if below > self.batch.item_level or not size:  # the place of a span in the batch is not its row
+            return hits[self.index(above, below)]
+        records = self.records
+        levels = range(below, above, -1)
+        steps = np.array([part for level in levels for part in (records.first[level], records.width[level])], np.int64)
+        out = np.empty(size, bool)
+        scan.spread(records.words, steps, len(levels), self.rows(below), size, hits.view(np.uint8), out.view(np.uint8))
+        return out
 
     def _climb(self, above: Level, below: Level) -> Index:
         batch = self.batch

@@ -17,9 +17,12 @@ import numpy.typing as npt
 from pipeline.model import scan
 from pipeline.model.attribute_text import cell_value
 from pipeline.model.column import Bools
-from pipeline.model.records import Field, ValueType, Words
+from pipeline.model.records import Field, Level, ValueType, Words
 from pipeline.ottl.tables import Index, Tables
 from pipeline.ottl.values import COMPARISONS, Duration, Failed, Identifier, Time, compare
+
+MAX_REMEMBERED_BYTES = 512
+"""Longer texts are not worth remembering."""
 
 
 class Truth(NamedTuple):
@@ -35,13 +38,15 @@ class Truth(NamedTuple):
     failed: Bools | None = None
     reason: str = ""
 
-    def take(self, index: Index) -> Truth:
-        """The same for rows below."""
-        if self.failed is None:
-            if not self.hits.any():
-                return Truth(np.zeros(len(index), bool))
-            return Truth(self.hits[index])
-        return Truth(self.hits[index], self.failed[index], self.reason)
+    def spread(self, tables: Tables, above: Level, below: Level) -> Truth:
+        """The same for the rows of a table below."""
+        hits, failed, reason = self
+        if failed is None:
+            count = np.count_nonzero(hits)  # a tenth of what any() and all() cost
+            if count in (0, len(hits)):
+                return Truth(np.full(tables.size(below), count > 0))
+        spread = tables.spread(hits, above, below)
+        return Truth(spread, None if failed is None else tables.spread(failed, above, below), reason)
 
 
 Distinct = tuple[Index, Sequence[Any]]
@@ -63,6 +68,15 @@ class Vector(ABC):
     def take(self, index: Index) -> Vector:
         """The same for rows below."""
 
+    def mapped(self, function: Callable[[Any], Any], memory: dict[Any, Any]) -> Encoded:  # noqa: ARG002
+        """A function of each value.
+
+        Args:
+            memory: For results of texts, which vectors may look up by their bytes; the caller bounds it.
+        """
+        codes, values = self.distinct()
+        return Encoded(codes, [function(value) for value in values])
+
     def compare(self, op: str, constant: Any) -> Truth:
         """Each value with a constant."""
         codes, values = self.distinct()
@@ -78,12 +92,12 @@ def outcome(function: Callable[..., Any], op: str, left: Any, right: Any) -> Any
 
 def truth_of(codes: Index, outcomes: Sequence[Any]) -> Truth:
     """Truth from an outcome per distinct value: a bool or ``Failed``."""
-    hits = np.fromiter((one is True for one in outcomes), bool, len(outcomes))[codes]
-    failures = [one for one in outcomes if isinstance(one, Failed)]
-    if not failures:
-        return Truth(hits)
-    failed = np.fromiter((isinstance(one, Failed) for one in outcomes), bool, len(outcomes))[codes]
-    return Truth(hits, failed, failures[0].reason)
+    if Failed not in set(map(type, outcomes)):
+        return Truth(np.array(outcomes, bool)[codes])
+    failures = [type(one) is Failed for one in outcomes]
+    reason: str = outcomes[failures.index(True)].reason
+    hits = np.array([one is True for one in outcomes])
+    return Truth(hits[codes], np.array(failures)[codes], reason)
 
 
 class Encoded(Vector):
@@ -126,6 +140,12 @@ class Texts(Vector):
         records = self._tables.records
         return codes, [records.slice(word).decode(errors="replace") for word in records.words[where].tolist()]
 
+    def mapped(self, function: Callable[[Any], Any], memory: dict[Any, Any]) -> Encoded:
+        """Cost: a dictionary of the column; texts that were met before are only looked up."""
+        codes, where = self._tables.codes(self._field)
+        slices = map(self._tables.records.slice, self._tables.records.words[where].tolist())
+        return Encoded(codes, [remembered(function, raw, memory) for raw in slices])
+
     def take(self, index: Index) -> Vector:
         """The same for rows below."""
         return encoded(self).take(index)
@@ -136,6 +156,19 @@ class Texts(Vector):
             return super().compare(op, constant)
         hits = equal_texts(self._tables, self._field, constant, typed=False)
         return Truth(hits if op == "==" else ~hits)
+
+
+_MISSING = object()
+
+
+def remembered(function: Callable[[Any], Any], raw: bytes, memory: dict[Any, Any]) -> Any:
+    """A function of a text, whose result is known if the text is."""
+    result = memory.get(raw, _MISSING)
+    if result is _MISSING:
+        result = function(raw.decode(errors="replace"))
+        if len(raw) <= MAX_REMEMBERED_BYTES:
+            memory[raw] = result
+    return result
 
 
 def equal_texts(tables: Tables, field: Field, constant: str, *, typed: bool) -> Bools:
@@ -176,6 +209,19 @@ class Cells(Vector):
         values = [cell_value(records, kind, word) for kind, word in pairs]
         return codes, [*values, None]  # code -1 takes the last
 
+    def mapped(self, function: Callable[[Any], Any], memory: dict[Any, Any]) -> Encoded:
+        """Cost: a dictionary of the column; texts that were met before are only looked up."""
+        codes, where = self._tables.codes(self._field)
+        records = self._tables.records
+        pairs = zip(records.words[where].tolist(), records.words[where + 1].tolist(), strict=True)
+        results = [
+            remembered(function, records.slice(word), memory)
+            if kind == ValueType.STRING
+            else function(cell_value(records, kind, word))
+            for kind, word in pairs
+        ]
+        return Encoded(codes, [*results, function(None)])
+
     def take(self, index: Index) -> Vector:
         """The same for rows below."""
         return encoded(self).take(index)
@@ -187,8 +233,10 @@ class Cells(Vector):
             hits = equal_texts(self._tables, self._field, constant, typed=True)
         elif op in ("==", "!=") and constant is None:
             hits = self._nil()
-        elif kind in (int, float, bool):
+        elif kind in (int, float):
             return Truth(self._compare_number(op, constant))
+        elif kind is bool:
+            return Truth(self._compare_bool(op, constant))
         else:
             return super().compare(op, constant)
         return Truth(hits if op == "==" else ~hits)
@@ -199,20 +247,31 @@ class Cells(Vector):
         nil |= (kinds == ValueType.BYTES) & (words & np.uint64(0xFFFF_FFFF) == 0)
         return nil
 
-    def _compare_number(self, op: str, constant: float) -> Bools:
+    def _compare_bool(self, op: str, constant: bool) -> Bools:
         kinds, words = self._words()
-        relation = COMPARISONS[op]
-        other = op == "!="
-        if isinstance(constant, bool):
-            return np.asarray(np.where(kinds == ValueType.BOOL, relation(words != 0, constant), other), bool)
-        ints = words.view(np.int64)
-        if isinstance(constant, float):
-            ints = ints.astype(np.float64)
-        result = np.where(kinds == ValueType.INT, relation(ints, constant), other)
-        doubles = kinds == ValueType.DOUBLE
-        if doubles.any():
-            result = np.where(doubles, relation(words.view(np.float64), float(constant)), result)
+        result = np.where(kinds == ValueType.BOOL, COMPARISONS[op](words != 0, constant), op == "!=")
         return np.asarray(result, bool)
+
+    def _compare_number(self, op: str, constant: float) -> Bools:
+        """Cost: one native pass."""
+        tables, field = self._tables, self._field
+        n = len(self)
+        hits = np.empty(n, bool)
+        if n:
+            records = tables.records
+            scan.compare_cells(
+                records.words,
+                records.first[field.level] + field.word,
+                records.width[field.level],
+                tables.rows(field.level),
+                n,
+                scan.RELATIONS[op],
+                isinstance(constant, int),
+                constant if isinstance(constant, int) else 0,
+                float(constant),
+                hits.view(np.uint8),
+            )
+        return hits
 
     def _words(self) -> tuple[Words, Words]:
         field = self._field
@@ -224,7 +283,7 @@ class Numbers(Vector):
     """Numbers of one type.
 
     Args:
-        values: int64[n], float64[n] or bool[n].
+        values: int64[n], int32[n], float64[n] or bool[n].
         kind: int, float, bool, ``Time`` or ``Duration``.
         nil: bool[n], rows without a value; None: none.
     """

@@ -54,7 +54,7 @@ class DropIfAny:
             assert isinstance(batch, SpanBatch)  # noqa: S101 - the configuration has events for traces alone
             return batch.without_events(self._dropped(lambda one: one.evaluate(tables)))
         dropped = self._dropped(lambda one: one.of_items(tables))
-        return batch.where(~dropped) if dropped.any() else batch
+        return batch.where(~dropped) if np.count_nonzero(dropped) else batch
 
     def _dropped(self, evaluate: Callable[[Condition], Truth]) -> Bools:
         """bool[rows]"""
@@ -66,7 +66,7 @@ class DropIfAny:
                 if failed.any():
                     self._on_failure(condition, int(failed.sum()), truth.reason)
             dropped = truth.hits if dropped is None else dropped | truth.hits
-            if dropped.all():
+            if np.count_nonzero(dropped) == len(dropped):
                 break
         return np.zeros(0, bool) if dropped is None else dropped
 

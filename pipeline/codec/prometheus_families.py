@@ -131,7 +131,9 @@ def _family_of(
         report("native_histogram", metric.name, count)
         return None
     kind = _type_of(metric)
-    name = escape(namer.metric(metric.name, metric.unit, kind), escaping)
+    # A gauge without a unit is a ratio, but a sum that goes down is only shown as a gauge (otlptranslator).
+    unit = "" if metric.unit == "1" and metric.kind is MetricKind.SUM else metric.unit
+    name = escape(namer.metric(metric.name, unit, kind), escaping)
     if not name:
         report("invalid_name", metric.name, count)
         return None

@@ -186,7 +186,11 @@ class LabelWriter:
     def _scope_labels(self, scope: Scope) -> dict[str, str]:
         if not self._options.with_scope:
             return {}
-        labels = {"otel_scope_name": scope.name, "otel_scope_version": scope.version}
+        labels = {
+            "otel_scope_name": scope.name,
+            "otel_scope_version": scope.version,
+            "otel_scope_schema_url": scope.schema_url,
+        }
         for key, value in sorted(scope.attributes.items()):
             name = self.name(f"otel_scope_{key}")
             if name and key not in {"name", "version", "schema_url"}:

@@ -33,6 +33,7 @@ class Prometheus(MetricsServer):
         receives: Take remote write, at ``write_url``, and with 3.x OTLP, at ``otlp_url``.
         rules: A rule file.
         scrape: Further keys of scrape jobs, by name.
+        sections: Further sections of the configuration, such as ``otlp``.
     """
 
     def __init__(
@@ -44,6 +45,7 @@ class Prometheus(MetricsServer):
         receives: bool = False,
         rules: Path | None = None,
         scrape: Mapping[str, Mapping[str, Any]] | None = None,
+        sections: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(folder)
         self._program = program
@@ -52,6 +54,7 @@ class Prometheus(MetricsServer):
         self._targets = targets
         self._features = features
         self._scrape = dict(scrape or {})
+        self._sections = dict(sections or {})
 
     def __enter__(self) -> Self:
         super().__enter__()
@@ -107,7 +110,7 @@ class Prometheus(MetricsServer):
         interval = f"{round(SCRAPE_INTERVAL_S * 1000)}ms"
         timing = {"scrape_interval": interval, "scrape_timeout": interval}
         rule_files = [] if self._rules is None else [str(self._rules)]
-        return {"global": timing, "rule_files": rule_files, "scrape_configs": jobs}
+        return {"global": timing, "rule_files": rule_files, "scrape_configs": jobs, **self._sections}
 
     def _has_scraped(self) -> None:
         state = {job: target["health"] for job, target in self.targets().items()}

@@ -239,14 +239,20 @@ def test_job_instance_and_scope_are_labels() -> None:
     metrics = batch(
         number("calls", [({"a": "1"}, 1), ({"a": "2"}, 2)], resources=[0, -1]),
         resources=[cart],
-        scope=Scope("spanmetricsconnector", "1.2", {"x.y": "z", "name": "hidden"}),
+        scope=Scope("spanmetricsconnector", "1.2", {"x.y": "z", "name": "hidden"}, "https://x/1"),
     )
-    scope = 'otel_scope_name="spanmetricsconnector",otel_scope_version="1.2",otel_scope_x_y="z"'
+    scope = 'otel_scope_name="spanmetricsconnector",otel_scope_schema_url="https://x/1",'
+    scope += 'otel_scope_version="1.2",otel_scope_x_y="z"'
     assert lines(render(metrics, options=LabelOptions())) == [
         f'calls_total{{instance="i-1",job="shop/cart",{scope},a="1"}} 1',
         f'calls_total{{{scope},a="2"}} 2',
     ]
     assert lines(render(metrics))[1] == 'calls_total{a="2"} 2'
+
+
+def test_a_gauge_without_unit_is_a_ratio_and_a_sum_that_goes_down_is_none() -> None:
+    up_down = number("queued", [({}, 1)], monotonic=False, unit="1")
+    assert lines(render(batch(gauge("used", [({}, 0.5)], unit="1"), up_down))) == ["used_ratio 0.5", "queued 1"]
 
 
 def test_job_of_the_resource_wins_over_an_attribute() -> None:

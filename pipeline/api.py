@@ -103,6 +103,9 @@ class ComponentConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, arbitrary_types_allowed=True)
 
+    without_effect: ClassVar[Mapping[str, str]] = {}
+    """Keys of the Collector that tune what Weir does not have, with the reason: a warning, not a mistake."""
+
 
 def _no_extension(extension_id: str) -> Extension:
     raise ConfigError([f'"{extension_id}" is not among service.extensions'])

@@ -49,7 +49,9 @@ def encode_head(response: Response, *, keep_alive: bool, http10: bool) -> bytes:
         http10: The request was HTTP/1.0, where staying connected has to be said.
     """
     status = response.status
-    head = f"HTTP/1.1 {status} {_PHRASES.get(status, '')}\r\ncontent-length: {len(response.body)}\r\n"
+    head = f"HTTP/1.1 {status} {_PHRASES.get(status, '')}\r\n"
+    if status != HTTPStatus.NO_CONTENT:  # RFC 9110 section 8.6
+        head += f"content-length: {len(response.body)}\r\n"
     if response.content_type:
         head += f"content-type: {response.content_type}\r\n"
     for name, value in response.headers.items():

@@ -6,8 +6,18 @@ import logging
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from pipeline.telemetry.logs import ROOT
+
+# No test is timed, and neither is the making of its cases: the machine may be busy with other things.
+settings.register_profile(
+    "weir",
+    parent=settings.get_profile(settings.get_current_profile_name()),
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile("weir")
 
 
 @pytest.fixture(autouse=True)

@@ -24,6 +24,13 @@ Key = tuple[str, str]
 """Section and id: the same id may stand under ``processors`` and under ``connectors``."""
 
 
+WITHOUT_COUNTERPART = {
+    ("extensions", "pprof"): "profile Weir with py-spy, from outside",
+    ("extensions", "zpages"): "see the extension admin, and the own metrics",
+}
+"""Types of the Collector that only look at the Collector: a warning, not a mistake."""
+
+
 class Catalog(Protocol):
     """Where implementations are found (``service/registry.py``)."""
 
@@ -127,6 +134,10 @@ class _Checker:
 
     def _component(self, kind: str, definition: ComponentDef) -> None:
         known = self.catalog.types(kind)
+        reason = WITHOUT_COUNTERPART.get((kind, definition.type))
+        if definition.type not in known and reason is not None:
+            self.report.warning(definition.path, definition.node.mark, f"has no effect: {reason}")
+            return
         if definition.type not in known:
             what = f'there is no {kind[:-1]} of type "{definition.type}"'
             self.report.problem(definition.path, definition.node.mark, what, definition.type, known)

@@ -31,7 +31,9 @@ class Report:
 
     def warning(self, path: Path, mark: Mark, what: str) -> None:
         """Add something odd that does not stop the start."""
-        self.warnings.append(f"{format_path(path)} ({mark}): {what}")
+        line = f"{format_path(path)} ({mark}): {what}"
+        if line not in self.warnings:
+            self.warnings.append(line)
 
 
 def suggestion(wrong: str, candidates: Iterable[str]) -> str:

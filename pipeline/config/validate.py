@@ -10,7 +10,7 @@ Two habits of the Collector's configuration go beyond plain pydantic:
 from __future__ import annotations
 
 import types
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
@@ -28,6 +28,7 @@ def validate(model: type[Model], node: Node, path: Path, report: Report) -> Mode
     """An instance of ``model`` from ``node``; mistakes go to ``report`` and give None."""
     if node.value is None:
         node = Node({}, node.mark)
+    node = _effective(node, model, path, report)
     as_text: set[Path] = set()
     try:
         try:
@@ -45,6 +46,31 @@ def validate(model: type[Model], node: Node, path: Path, report: Report) -> Mode
         for problem in error.problems:
             report.problem(path, node.mark, problem)
     return None
+
+
+def _effective(node: Node, annotation: Any, path: Path, report: Report) -> Node:
+    """``node`` without the keys that have no effect, each of which is a warning."""
+    if isinstance(node.value, dict):
+        reasons = {key: reason for model in _models(annotation) for key, reason in without_effect(model).items()}
+        kept = {}
+        for key, child in node.value.items():
+            if key in reasons:
+                report.warning((*path, key), child.mark, f"has no effect: {reasons[key]}")
+            else:
+                wanted = _union(list(_entry_annotations(annotation, key)))
+                kept[key] = _effective(child, wanted, (*path, key), report)
+        return Node(kept, node.mark, node.text)
+    if isinstance(node.value, list):
+        item = _union(list(_item_annotations(annotation)))
+        items = [_effective(child, item, (*path, index), report) for index, child in enumerate(node.value)]
+        return Node(items, node.mark, node.text)
+    return node
+
+
+def without_effect(model: type[BaseModel]) -> Mapping[str, str]:
+    """Keys that a model does not have and that are no mistake, with the reason."""
+    found: Mapping[str, str] = getattr(model, "without_effect", {})
+    return found
 
 
 def _tell(item: Any, model: type[BaseModel], node: Node, path: Path, report: Report) -> None:

@@ -5,7 +5,7 @@ The stubs take raw bytes, so what only passes through leaves as the bytes that c
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, ClassVar, Literal
 
@@ -39,6 +39,11 @@ class KeepaliveConfig(ComponentConfig):
 
 class OtlpConfig(PushConfig):
     """The Collector's keys."""
+
+    without_effect: ClassVar[Mapping[str, str]] = {
+        "read_buffer_size": "the gRPC library chooses its buffers",
+        "write_buffer_size": "the gRPC library chooses its buffers",
+    }
 
     endpoint: str
     tls: ClientTls = ClientTls()

@@ -4,6 +4,7 @@ Collector's.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 from typing import ClassVar, Literal, Self
 from urllib.parse import urlsplit
@@ -28,8 +29,23 @@ from pipeline.receivers.signals import SIGNALS, Signal
 CONTENT_TYPES = {"proto": "application/x-protobuf", "json": "application/json"}
 
 
+POOL = "each of sending_queue.num_consumers keeps a connection of its own"
+BUFFERS = "the operating system chooses its buffers"
+
+
 class OtlpHttpConfig(PushConfig):
     """The Collector's keys."""
+
+    without_effect: ClassVar[Mapping[str, str]] = {
+        "read_buffer_size": BUFFERS,
+        "write_buffer_size": BUFFERS,
+        "max_idle_conns": POOL,
+        "max_idle_conns_per_host": POOL,
+        "max_conns_per_host": POOL,
+        "idle_conn_timeout": POOL,
+        "http2_read_idle_timeout": "it speaks HTTP/1.1",
+        "http2_ping_timeout": "it speaks HTTP/1.1",
+    }
 
     timeout: Duration = 30.0
     endpoint: str = ""

@@ -73,6 +73,10 @@ class RemoteWriteRetryConfig(RetryConfig):
 class RemoteWriteConfig(ComponentConfig):
     """The Collector's keys."""
 
+    without_effect: ClassVar[Mapping[str, str]] = {
+        "max_batch_request_parallelism": "remote_write_queue.num_consumers says how many requests are under way",
+    }
+
     endpoint: str
     protobuf_message: Message = Message.V1
     namespace: str = ""

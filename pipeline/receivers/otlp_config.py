@@ -5,7 +5,8 @@ Where the Collector's default is "no limit" or a library's, Weir's is safer; 0 m
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field, field_validator, model_validator
 
@@ -46,6 +47,12 @@ class Keepalive(ComponentConfig):
 class GrpcConfig(ComponentConfig):
     """``protocols.grpc``."""
 
+    without_effect: ClassVar[Mapping[str, str]] = {
+        "read_buffer_size": "the gRPC library chooses its buffers",
+        "write_buffer_size": "the gRPC library chooses its buffers",
+        "include_metadata": "nothing reads the metadata of a request",
+    }
+
     endpoint: Endpoint = "127.0.0.1:4317"
     transport: Literal["tcp"] = "tcp"
     max_recv_msg_size_mib: int = Field(default=DEFAULT_BODY_MIB, ge=0, le=1024)
@@ -56,8 +63,6 @@ class GrpcConfig(ComponentConfig):
     """How long the message of a call may take to arrive. Weir's own key."""
     keepalive: Keepalive = Keepalive()
     tls: TlsConfig | None = None
-    include_metadata: bool = False
-    """Accepted for compatibility; nothing reads the metadata of a request."""
 
     @field_validator("tls")
     @classmethod
@@ -72,8 +77,23 @@ class GrpcConfig(ComponentConfig):
         return (self.max_recv_msg_size_mib or DEFAULT_BODY_MIB) * MIB
 
 
+class CorsConfig(ComponentConfig):
+    """``cors``: pages of which origins a browser may let send telemetry."""
+
+    allowed_origins: tuple[str, ...] = ()
+    """Such as ``https://*.example.com``; ``*`` stands for any text."""
+    allowed_headers: tuple[str, ...] = ()
+    """Besides those that every page may send, and content-type; ``*``: all."""
+    exposed_headers: tuple[str, ...] = ()
+    """Headers of answers that a page may read."""
+    max_age: int = Field(default=0, ge=0)
+    """For how many seconds a browser may keep the answer; 0: as it likes."""
+
+
 class HttpConfig(ComponentConfig):
     """``protocols.http``."""
+
+    without_effect: ClassVar[Mapping[str, str]] = {"include_metadata": "nothing reads the headers of a request"}
 
     endpoint: Endpoint = "127.0.0.1:4318"
     transport: Literal["tcp"] = "tcp"
@@ -91,8 +111,9 @@ class HttpConfig(ComponentConfig):
     idle_timeout: Duration = 60.0
     keep_alives_enabled: bool = True
     tls: TlsConfig | None = None
-    include_metadata: bool = False
-    """Accepted for compatibility; nothing reads the headers of a request."""
+    cors: CorsConfig | None = None
+    response_headers: dict[str, str] = Field(default_factory=dict)
+    """Further headers of every answer."""
 
     @field_validator("traces_url_path", "metrics_url_path", "logs_url_path")
     @classmethod

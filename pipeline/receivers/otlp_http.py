@@ -9,6 +9,7 @@ request, or JSON where that is unknown, because senders parse it (opentelemetry-
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
 from functools import lru_cache
 
@@ -18,6 +19,7 @@ from pipeline.codec.otlp_json import translate
 from pipeline.errors import PayloadTooLarge
 from pipeline.http_server import HttpServer, Request, Response
 from pipeline.receivers.answers import JSON, PROTOBUF, Answer, encode, http_response
+from pipeline.receivers.cors import Cors
 from pipeline.receivers.delivery import NO_SIGNAL, Delivery
 from pipeline.receivers.otlp_config import HttpConfig
 from pipeline.receivers.signals import SIGNALS, Signal
@@ -51,9 +53,11 @@ class OtlpHttp:
         self._encodings = frozenset(config.compression_algorithms) - {""} | {"identity"}
         # RFC 9110 sections 15.5.6 and 15.5.16
         self._more_headers = {405: {"allow": "POST"}, 415: {"accept-encoding": ", ".join(sorted(self._encodings))}}
+        self._cors = Cors(config.cors) if config.cors is not None else None
+        decorates = self._cors is not None or bool(config.response_headers)
         self._server = HttpServer(
             config.endpoint,
-            self.handle,
+            self._decorated(self.handle) if decorates else self.handle,
             max_body_bytes=config.max_body_bytes,
             header_timeout_s=config.read_header_timeout or math.inf,
             body_timeout_s=config.read_timeout or math.inf,
@@ -63,7 +67,7 @@ class OtlpHttp:
             threads=WORKERS,
             loops=LOOPS,
             tls=tls.context if tls is not None else None,
-            admit=self.admit,
+            admit=self._admit_decorated if decorates else self.admit,
             refuse=self.refuse,
             inline=is_quick,
             budget=delivery.admission.receiving,
@@ -126,6 +130,20 @@ class OtlpHttp:
         response = http_response(answer, _answer_type(request))
         more = self._more_headers.get(status)
         return replace(response, headers={**response.headers, **more}) if more else response
+
+    def _admit_decorated(self, request: Request) -> Response | None:
+        """The same where answers have further headers, and browsers ask first."""
+        if self._cors is not None and self._cors.is_preflight(request) and request.path in self._routes:
+            return self._with_headers(request, self._cors.preflight(request))
+        refusal = self.admit(request)
+        return None if refusal is None else self._with_headers(request, refusal)
+
+    def _decorated(self, handle: Callable[[Request], Response]) -> Callable[[Request], Response]:
+        return lambda request: self._with_headers(request, handle(request))
+
+    def _with_headers(self, request: Request, response: Response) -> Response:
+        more = {} if self._cors is None or request.method == "OPTIONS" else self._cors.headers(request)
+        return replace(response, headers={**self._config.response_headers, **response.headers, **more})
 
     def _accept(self, request: Request, signal: Signal, content_type: str) -> Outcome:
         payload, encoding, limit = request.body, _content_encoding(request), self._limit(content_type)

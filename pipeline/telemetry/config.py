@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import ClassVar, Literal
 
 from pydantic import Field, field_validator
 
@@ -14,6 +15,15 @@ DEFAULT_PORT = 8888
 
 class LogsConfig(ComponentConfig):
     """``service.telemetry.logs``."""
+
+    without_effect: ClassVar[Mapping[str, str]] = {
+        "development": "the log is the same everywhere",
+        "disable_caller": "no line names its place in the code",
+        "disable_stacktrace": "only faults in Weir itself have one",
+        "error_output_paths": "the log goes to standard error",
+        "output_paths": "the log goes to standard error",
+        "sampling": "a line is repeated once in ten seconds at most",
+    }
 
     level: Literal["debug", "info", "warn", "error"] = "info"
     encoding: Literal["console", "json"] = "console"

@@ -35,7 +35,17 @@ def test_what_a_tracestate_says(text: str, state: TraceState | None) -> None:
     "text",
     [
         *("a", "=", "a=", "A=1", "a=b=c", "a=b,c", "a=é", "k=" + "v" * 257, "k" * 257 + "=v", "t@system-too-long1=v"),
-        *("ot=", "ot=th", "ot=th:", "ot=th:8;", "ot=th:g", "ot=th:123456789012345", "ot=rv:1", "ot=th:8;;x:1", "ot=A:1"),
+        *(
+            "ot=",
+            "ot=th",
+            "ot=th:",
+            "ot=th:8;",
+            "ot=th:g",
+            "ot=th:123456789012345",
+            "ot=rv:1",
+            "ot=th:8;;x:1",
+            "ot=A:1",
+        ),
         *("ot=x:" + "y" * 255, f"{MEMBERS},one-more=v", "k=" + "v" * 200 + "," + "l=" + "v" * 1000),
     ],
 )

@@ -159,7 +159,9 @@ def test_shares_multiply_when_samplers_follow_each_other() -> None:
 
 def test_splitting_batches_changes_no_decision() -> None:
     batch = random_spans(1_000)
-    whole = [bytes(span.span_id) for span in Harness(ProbabilisticSampler, sampling_percentage=40).process(batch).iter()]
+    whole = [
+        bytes(span.span_id) for span in Harness(ProbabilisticSampler, sampling_percentage=40).process(batch).iter()
+    ]
     run = Harness(ProbabilisticSampler, sampling_percentage=40)
     row = np.arange(len(batch))
     parts = [run.process(batch.where(row % 7 == part)) for part in range(7)]
@@ -208,12 +210,16 @@ def test_what_contradicts_itself_is_told(caplog: pytest.LogCaptureFixture) -> No
     for state, message in states.items():
         caplog.clear()
         assert len(Harness(ProbabilisticSampler, sampling_percentage=100).process(span_batch(trace_state=state))) == 0
-        assert [message in record.getMessage() and "dropped" in record.getMessage() for record in caplog.records] == [True]
+        assert [message in record.getMessage() and "dropped" in record.getMessage() for record in caplog.records] == [
+            True
+        ]
     caplog.clear()
     run = Harness(ProbabilisticSampler, sampling_percentage=100, mode="proportional", fail_closed=False)
     (span,) = run.process(span_batch(trace_id=b"\1" * 16, trace_state="ot=th:8,v=1")).iter()
     assert span.trace_state == "ot=th:0,v=1"
-    assert ["contradicts" in record.getMessage() and "kept" in record.getMessage() for record in caplog.records] == [True]
+    assert ["contradicts" in record.getMessage() and "kept" in record.getMessage() for record in caplog.records] == [
+        True
+    ]
 
 
 def test_a_key_without_effect_is_told(caplog: pytest.LogCaptureFixture) -> None:

@@ -21,7 +21,7 @@ from rich.live import Live
 
 from pipeline.config.check import check
 from pipeline.config.load import load_document
-from pipeline.demo import scrape, view
+from pipeline.demo import fault_check, scrape, view
 from pipeline.demo.configuration import STORE_TTL_S, Addresses, choose_addresses
 from pipeline.demo.history import History
 from pipeline.demo.truth import Truth, differences
@@ -42,7 +42,8 @@ LOAD_END_S = 60.0
 CHECK_POLL_S = 0.25
 CHECK_TIMEOUT_S = STORE_TTL_S + 20.0
 """Calls by users have no client span: they are on /metrics when half an edge has waited for its time to live."""
-CHECK_DURATION_S = 20.0
+CHECK_DURATION_S = 80.0
+"""The fault, and time to find it."""
 MAX_DIFFERENCES = 20
 LOG_TAIL = 2000
 
@@ -79,7 +80,15 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument(
         "--check",
         action="store_true",
-        help="compare the counts on /metrics with those the load kept of what it sent; exit status 1 if any differs",
+        help="compare the counts on /metrics with those the load kept of what it sent, and see whether the fault was "
+        "found; exit status 1 if not",
+    )
+    parser.add_argument(
+        "--fault-after",
+        type=float,
+        default=fault_check.FAULT_AFTER_S,
+        metavar="SECONDS",
+        help="payments with one kind of card are slow from then on for a minute (default 45)",
     )
     options = parser.parse_args(arguments)
     if options.rate <= 0 or (options.duration is not None and options.duration <= 0):
@@ -150,6 +159,7 @@ class _Demo:
         command = [sys.executable, "-m", "pipeline.demo.load"]
         command += ["--grpc", self.addresses.grpc, "--http", self.addresses.http, "--truth", str(self.truth_path)]
         command += ["--rate", str(self.options.rate), "--seed", str(self.options.seed)]
+        command += ["--fault-after", str(self.options.fault_after)]
         if self.options.duration is not None:
             command += ["--duration", str(self.options.duration)]
         with self.log_path.open("wb") as log:
@@ -202,17 +212,29 @@ class _Demo:
             f"{truth.traces} traces with {truth.spans.total()} spans sent in {self._elapsed_s():.0f} s; "
             f"/metrics counts {shown.total_spans:.0f} spans and {sum(shown.edges.values()):.0f} calls between services"
         )
+        if found := fault_check.praise(truth, shown):
+            self._print(found)
         return 0
 
     def _check(self, truth: Truth) -> int:
-        """Wait until ``/metrics`` shows exactly what was sent, for as long as that may take."""
+        """Wait until ``/metrics`` shows exactly what was sent and what went wrong, for as long as that may take."""
         self._print("comparing /metrics with what the load sent …")
+        options = self.options
+        unchecked = fault_check.why_not_checked(options.duration, options.rate, options.fault_after)
         deadline = self._elapsed_s() + CHECK_TIMEOUT_S
-        found = compare(truth, self._scrape())
         pause = threading.Event()
-        while found and self._elapsed_s() < deadline:
+        while True:
+            shown = self._scrape()
+            found = compare(truth, shown) + ([] if unchecked else fault_check.problems(truth, shown))
+            if not found or self._elapsed_s() >= deadline:
+                break
             pause.wait(CHECK_POLL_S)
-            found = compare(truth, self._scrape())
+        if unchecked:
+            self._print(f"whether the fault is found is NOT checked: {unchecked}")
+        else:
+            self._print(fault_check.praise(truth, shown))
+        for incident in fault_check.false_alarms(truth, shown):
+            self._print(f"false alarm: {incident}")
         if truth.unsent:
             found.append(f"{truth.unsent} spans were not sent")
         if found:
@@ -259,6 +281,7 @@ def welcome(addresses: Addresses, rate: float, seed: int) -> str:
 
   metrics       http://{addresses.metrics}/metrics
   own metrics   http://{addresses.own_metrics}/metrics
+  incidents     weir incidents list --endpoint http://{addresses.admin}
   your own app  OTEL_EXPORTER_OTLP_ENDPOINT=http://{addresses.grpc} OTEL_EXPORTER_OTLP_PROTOCOL=grpc
            or   OTEL_EXPORTER_OTLP_ENDPOINT=http://{addresses.http} OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf
   Prometheus    scrape_configs:

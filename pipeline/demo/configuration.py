@@ -3,9 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import socket
 from dataclasses import dataclass
 
+ANOMALY = {
+    "window": "1s",
+    "lateness": "3s",
+    "late_spans": "current",
+    "close_ticks": 10,
+    "differs_by": ["span.app.card_type", "resource.service.version"],
+}
+"""Ticks of a second, because the demo's users have no hours to wait; on a busy machine spans come late."""
 STORE_TTL_S = 10
 """How long half an edge waits for the other. Services export within half a second; the rest is for a busy machine."""
 
@@ -22,15 +31,19 @@ connectors:
     exemplars: {{enabled: true}}
   service_graph:
     store: {{ttl: {ttl}s, max_items: 100000}}
+  anomaly: {anomaly}
 exporters:
   prometheus: {{endpoint: {metrics}, enable_open_metrics: true}}
+extensions:
+  admin: {{endpoint: {admin}}}
 service:
+  extensions: [admin]
   telemetry:
     logs: {{level: warn}}
     metrics: {{address: {own_metrics}}}
   pipelines:
-    traces: {{receivers: [otlp], exporters: [span_metrics, service_graph]}}
-    metrics: {{receivers: [span_metrics, service_graph], exporters: [prometheus]}}
+    traces: {{receivers: [otlp], exporters: [span_metrics, service_graph, anomaly]}}
+    metrics: {{receivers: [span_metrics, service_graph, anomaly], exporters: [prometheus]}}
 """
 
 
@@ -42,18 +55,25 @@ class Addresses:
     http: str
     metrics: str
     own_metrics: str
+    admin: str
     moved: tuple[int, ...]
 
     def configuration(self) -> str:
         """Return the YAML."""
         return CONFIGURATION.format(
-            grpc=self.grpc, http=self.http, metrics=self.metrics, own_metrics=self.own_metrics, ttl=STORE_TTL_S
+            grpc=self.grpc,
+            http=self.http,
+            metrics=self.metrics,
+            own_metrics=self.own_metrics,
+            admin=self.admin,
+            ttl=STORE_TTL_S,
+            anomaly=json.dumps(ANOMALY),
         )
 
 
 def choose_addresses() -> Addresses:
     """Take the standard ports on loopback, and free ones in place of those that are busy."""
-    standard = {"grpc": 4317, "http": 4318, "metrics": 8889, "own_metrics": 8888}
+    standard = {"grpc": 4317, "http": 4318, "metrics": 8889, "own_metrics": 8888, "admin": 8890}
     chosen: dict[str, str] = {}
     with contextlib.ExitStack() as held:
         for name, port in standard.items():

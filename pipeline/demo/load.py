@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import math
 import os
 import random
 import signal
@@ -33,7 +34,7 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 
 from pipeline.api import Clock
 from pipeline.demo.plan import STEP_S, PlannedTrace, Planner, arrivals
-from pipeline.demo.shop import SERVICES, Transport
+from pipeline.demo.shop import FAULT, FAULT_LASTS_S, SERVICES, Transport
 from pipeline.demo.truth import SpanKey, Truth
 from pipeline.service.clock import SystemClock
 
@@ -126,7 +127,9 @@ class Load:
         self.truth = Truth()
         self.made = 0
 
-    def run(self, rate: float, duration_s: float | None, stop: threading.Event) -> None:
+    def run(
+        self, rate: float, duration_s: float | None, stop: threading.Event, fault_after_s: float = math.inf
+    ) -> None:
         """Send until the duration is over or ``stop`` is set, in steps that catch up when late."""
         steps = None if duration_s is None else round(duration_s / STEP_S)
         begin = self.clock.monotonic_nano()
@@ -135,9 +138,15 @@ class Load:
             due_s = step * STEP_S - (self.clock.monotonic_nano() - begin) / 1e9
             if due_s > 0 and stop.wait(due_s):
                 break
+            self._set_fault(fault_after_s <= step * STEP_S < fault_after_s + FAULT_LASTS_S)
             for _ in range(arrivals(rate, step)):
                 self.send(self.planner.trace())
             step += 1
+
+    def _set_fault(self, is_on: bool) -> None:
+        self.planner.fault = FAULT if is_on else None
+        if is_on and self.truth.fault_began_unix_s is None:
+            self.truth.fault_began_unix_s = self.clock.unix_nano() / 1e9
 
     def send(self, trace: PlannedTrace) -> None:
         """Make the spans of one trace; it ends now."""
@@ -194,6 +203,7 @@ def main() -> int:
     parser.add_argument("--rate", type=float, default=50.0, help="traces per second")
     parser.add_argument("--duration", type=float, help="seconds; without it, until told to stop")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--fault-after", type=float, default=math.inf, help="seconds; without it, nothing goes wrong")
     arguments = parser.parse_args()
 
     logging.basicConfig(level=logging.WARNING, format="load: %(message)s", stream=sys.stderr)
@@ -203,7 +213,7 @@ def main() -> int:
     threading.Thread(target=_end_when_orphaned, daemon=True).start()
 
     load = Load(arguments.grpc, arguments.http, arguments.seed, SystemClock())
-    load.run(arguments.rate, arguments.duration, stop)
+    load.run(arguments.rate, arguments.duration, stop, arguments.fault_after)
     load.finish().write(arguments.truth)
     return 0
 

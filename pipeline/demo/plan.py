@@ -13,12 +13,12 @@ from dataclasses import dataclass, field
 
 from opentelemetry.trace import SpanKind
 
-from pipeline.demo.shop import ENTRANCES, AttributeValue, Operation, Query
+from pipeline.demo.shop import ENTRANCES, AttributeValue, Fault, Operation, Query
 
 NANOS_PER_MS = 1_000_000
 STEP_S = 0.1
 WAVE_PERIOD_S = 60.0
-WAVE_HEIGHT = 0.4
+WAVE_HEIGHT = 0.25
 
 
 @dataclass
@@ -74,9 +74,13 @@ class Planner:
     Args:
         seed: Equal seeds give equal traces.
         entrances: What users do, with weights.
+
+    Attributes:
+        fault: What goes wrong now.
     """
 
     def __init__(self, seed: int, entrances: Sequence[tuple[float, Operation]] = ENTRANCES) -> None:
+        self.fault: Fault | None = None
         self.random = random.Random(seed)
         self._weights = [weight for weight, _ in entrances]
         self._operations = [operation for _, operation in entrances]
@@ -98,6 +102,8 @@ class Planner:
         own_time = self._duration(operation.latency_ms, operation.spread)
         span.failed = self.random.random() < operation.error_ratio
         span.attributes |= {key: self.random.choice(values) for key, values in operation.choices.items()}
+        if self.fault is not None and self.fault.hits(operation, span.attributes):
+            own_time = round(own_time * self.fault.slower)
 
         cursor = start + own_time // 2
         for call in operation.calls:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import math
 import urllib.request
 from collections import defaultdict
@@ -12,6 +13,7 @@ from typing import TypeVar
 from prometheus_client.parser import text_string_to_metric_families
 
 from pipeline.demo.truth import EdgeKey, SpanKey
+from processors.anomaly import names as anomaly
 
 CALLS = "traces_span_metrics_calls_total"
 DURATION = "traces_span_metrics_duration_seconds"
@@ -26,6 +28,23 @@ Key = TypeVar("Key", bound=Hashable)
 
 
 @dataclass
+class Incident:
+    """What the metrics say about an incident; ``suspects``: attribute=value."""
+
+    id: str
+    root: str = ""
+    severity: str = ""
+    active: bool = False
+    suspects: set[str] = field(default_factory=set)
+
+    @property
+    def opened_unix_s(self) -> float:
+        """When it opened; ids begin with that."""
+        stamp = datetime.datetime.strptime(self.id[:16], "%Y%m%dT%H%M%SZ")  # noqa: DTZ007 - it ends in Z
+        return stamp.replace(tzinfo=datetime.UTC).timestamp()
+
+
+@dataclass
 class Scrape:
     """One reading of ``/metrics``, summed over all labels that are not in the keys."""
 
@@ -35,6 +54,7 @@ class Scrape:
     failed_edges: dict[EdgeKey, float] = field(default_factory=lambda: defaultdict(float))
     latency: dict[str, Buckets] = field(default_factory=dict)
     edge_latency: dict[EdgeKey, Buckets] = field(default_factory=dict)
+    incidents: dict[str, Incident] = field(default_factory=dict)
 
     @property
     def total_spans(self) -> float:
@@ -74,6 +94,20 @@ def _take(scrape: Scrape, name: str, labels: Mapping[str, str], value: float) ->
         scrape.failed_edges[_edge_key(labels)] += value
     elif name == f"{REQUEST_SERVER}_bucket":
         _add(scrape.edge_latency, _edge_key(labels), labels, value)
+    elif name in (anomaly.INCIDENT_ACTIVE, anomaly.INCIDENT_SUSPECT_SHARE):
+        _take_incident(scrape, name, labels, value)
+
+
+def _take_incident(scrape: Scrape, name: str, labels: Mapping[str, str], value: float) -> None:
+    number = labels[anomaly.INCIDENT]
+    incident = scrape.incidents.setdefault(number, Incident(number))
+    if name == anomaly.INCIDENT_SUSPECT_SHARE:
+        incident.suspects.add(f"{labels[anomaly.ATTRIBUTE]}={labels[anomaly.VALUE]}")
+        return
+    incident.root = labels[anomaly.ROOT_SERVICE]
+    if value > 0 or not incident.active:  # it has a series for each severity that it has had
+        incident.severity = labels[anomaly.SEVERITY]
+    incident.active |= value > 0
 
 
 def _add(latency: dict[Key, Buckets], key: Key, labels: Mapping[str, str], value: float) -> None:

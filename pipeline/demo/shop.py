@@ -12,6 +12,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -80,6 +81,29 @@ class Operation:
     queue: str = ""
 
 
+@dataclass(frozen=True)
+class Fault:
+    """Calls of one operation take longer where an attribute has the guilty value.
+
+    Attributes:
+        slower: Factor on the time spent in the service itself.
+    """
+
+    service: str
+    name: str
+    attribute: str
+    value: AttributeValue
+    slower: float
+
+    def hits(self, operation: Operation, attributes: Mapping[str, AttributeValue]) -> bool:
+        """Whether a call is slowed down."""
+        return (
+            operation.service == self.service
+            and operation.name == self.name
+            and attributes.get(self.attribute) == self.value
+        )
+
+
 _read_cart = Operation("cart", "GET /cart/{user}", 1.5, calls=(Query(CACHE, "HGETALL", 0.6),))
 _add_to_cart = Operation("cart", "POST /cart/{user}/items", 2.0, error_ratio=0.004, calls=(Query(CACHE, "HSET", 0.7),))
 _read_stock = Operation("inventory", "GET /stock/{product}", 2.5, calls=(Query(DATABASE, "SELECT stock", 3.0, 0.001),))
@@ -93,20 +117,25 @@ _charge = Operation(
     "payment",
     "POST /charges",
     35.0,
-    spread=0.5,
+    spread=0.3,
     error_ratio=0.02,
     calls=(Query(DATABASE, "INSERT payments", 5.0, 0.001),),
-    choices={"app.card_type": ("visa", "visa", "mastercard", "amex")},
+    choices={"app.card_type": ("visa", "visa", "mastercard", "amex", "amex")},
 )
 _recommend = Operation(
     "recommendation", "GET /recommendations", 12.0, spread=0.6, error_ratio=0.005, calls=(Query(CACHE, "GET", 0.5),)
 )
 _order = Operation("checkout", "POST /orders", 6.0, calls=(_read_cart, _reserve, _charge, _ship))
 
+
+FAULT = Fault("payment", "POST /charges", "app.card_type", "amex", slower=15.0)
+"""What goes wrong after a while, for ``anomaly`` to find."""
+FAULT_LASTS_S = 60.0
+
 ENTRANCES: tuple[tuple[int, Operation], ...] = (
     (45, Operation("frontend", "GET /", 3.0, calls=(_recommend,))),
     (35, Operation("frontend", "GET /product/{product}", 4.0, calls=(_read_stock, _recommend))),
     (14, Operation("frontend", "POST /cart", 3.0, calls=(_add_to_cart,))),
-    (6, Operation("frontend", "POST /checkout", 5.0, error_ratio=0.002, calls=(_order,))),
+    (25, Operation("frontend", "POST /checkout", 5.0, error_ratio=0.002, calls=(_order,))),
 )
 """What users do, with weights."""

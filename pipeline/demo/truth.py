@@ -25,6 +25,7 @@ class Truth:
         edges, failed_edges: Calls between services, and those of them in which either side failed.
         traces: Traces begun.
         unsent: Spans that were made and whose export was not confirmed; 0 unless something went wrong.
+        fault_began_unix_s: When the fault began; None: it did not.
     """
 
     spans: Counter[SpanKey] = field(default_factory=Counter)
@@ -32,6 +33,7 @@ class Truth:
     failed_edges: Counter[EdgeKey] = field(default_factory=Counter)
     traces: int = 0
     unsent: int = 0
+    fault_began_unix_s: float | None = None
 
     def write(self, path: Path) -> None:
         """Write as JSON, completely or not at all."""
@@ -41,6 +43,7 @@ class Truth:
             "failed_edges": [[*key, count] for key, count in sorted(self.failed_edges.items())],
             "traces": self.traces,
             "unsent": self.unsent,
+            "fault_began_unix_s": self.fault_began_unix_s,
         }
         unfinished = path.with_suffix(".unfinished")
         unfinished.write_text(json.dumps(document, indent=1))
@@ -56,6 +59,7 @@ class Truth:
             failed_edges=Counter({(row[0], row[1], row[2]): row[3] for row in document["failed_edges"]}),
             traces=document["traces"],
             unsent=document["unsent"],
+            fault_began_unix_s=document["fault_began_unix_s"],
         )
 
 

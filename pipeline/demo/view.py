@@ -10,11 +10,13 @@ from rich.table import Table
 from rich.text import Text
 
 from pipeline.demo.history import EdgeRow, History, ServiceRow
+from pipeline.demo.scrape import Incident
 
 BARS = "▁▂▃▄▅▆▇█"
 NOTABLE_ERROR_RATIO = 0.05
 FRAME_LINES = 11
-"""Lines of the display that are neither services nor edges."""
+"""Lines of the display that are neither services nor edges nor incidents."""
+MAX_INCIDENTS = 3
 
 
 def sparkline(values: Iterable[float]) -> str:
@@ -50,18 +52,32 @@ def tables(history: History, headline: str, height: int) -> RenderableType:
     edges.add_column("client → server", style="bold")
     for heading in ("calls/s", "errors", "p50", "p95"):
         edges.add_column(heading, justify="right")
+    incidents = _incidents(history)
     found = history.edges()
-    fitting = max(height - len(rows) - FRAME_LINES, 1)
+    fitting = max(height - len(rows) - len(incidents) - FRAME_LINES, 1)
     shown = sorted(found, key=lambda edge: -edge.rate)[:fitting]
     for edge in (edge for edge in found if edge in shown):
         edges.add_row(_arrow(edge), f"{edge.rate:.1f}", _ratio(edge.error_ratio), *map(duration, edge.quantiles))
     hidden = [Text(f"and {len(found) - fitting} quieter edges")] if len(found) > fitting else []
-    return Group(Text(headline), services, edges, *hidden)
+    told = [Text(_incident_line(one), style="bold red" if one.active else "") for one in incidents]
+    return Group(Text(headline), *told, services, edges, *hidden)
 
 
 def lines(history: History, headline: str) -> list[str]:
     """Return the same as plain lines."""
-    return [headline, *map(_service_line, history.services()), *map(_edge_line, history.edges())]
+    rows = (*map(_service_line, history.services()), *map(_edge_line, history.edges()))
+    return [headline, *(f"  {_incident_line(one)}" for one in _incidents(history)), *rows]
+
+
+def _incidents(history: History) -> list[Incident]:
+    """The newest ones."""
+    return sorted(history.latest.incidents.values(), key=lambda one: one.id, reverse=True)[:MAX_INCIDENTS]
+
+
+def _incident_line(one: Incident) -> str:
+    state = "INCIDENT" if one.active else "incident, over"
+    suspects = f", bad spans have {', '.join(sorted(one.suspects))}" if one.suspects else ""
+    return f"{state} {one.id}: {one.root} is the likeliest cause{suspects}"
 
 
 def _service_line(row: ServiceRow) -> str:

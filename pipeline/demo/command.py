@@ -44,6 +44,7 @@ CHECK_TIMEOUT_S = STORE_TTL_S + 20.0
 """Calls by users have no client span: they are on /metrics when half an edge has waited for its time to live."""
 CHECK_DURATION_S = 80.0
 """The fault, and time to find it."""
+START_ATTEMPTS = 3
 MAX_DIFFERENCES = 20
 LOG_TAIL = 2000
 
@@ -57,10 +58,8 @@ def main(arguments: Sequence[str]) -> int:
         # Lines of the log appear above the live table instead of through it.
         log = FileProxy(console, sys.stderr) if console.is_terminal else sys.stderr
         configure_logging("warn", stream=cast(IO[str], log))
-        addresses = choose_addresses()
         try:
-            engine = _engine(addresses)
-            engine.start()
+            addresses, engine = _started()
         except ConfigError as error:
             console.print("cannot start:", *error.problems, sep="\n  ", markup=False)
             return 1
@@ -96,6 +95,25 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     if options.check and options.duration is None:
         options.duration = CHECK_DURATION_S
     return options
+
+
+def _started() -> tuple[Addresses, Engine]:
+    """A running engine. Between choosing a port and listening on it somebody else may take it: then others are chosen.
+
+    Raises:
+        ConfigError: It cannot start.
+    """
+    for attempt in range(START_ATTEMPTS):
+        addresses = choose_addresses()
+        engine = _engine(addresses)
+        try:
+            engine.start()
+        except ConfigError:
+            if attempt == START_ATTEMPTS - 1:
+                raise
+        else:
+            return addresses, engine
+    raise AssertionError("the last attempt raises")
 
 
 def _engine(addresses: Addresses) -> Engine:

@@ -9,6 +9,8 @@ import subprocess
 import sys
 import urllib.request
 
+import pytest
+
 COMMAND = [sys.executable, "-m", "pipeline", "demo", "--rate", "20", "--seed", "3"]
 METRICS = re.compile(r"^  metrics +(http://\S+)$", re.MULTILINE)
 
@@ -19,7 +21,17 @@ def test_the_counts_of_a_checked_run_are_exact() -> None:
     )
     assert run.returncode == 0, run.stdout + run.stderr
     assert "each count on /metrics exactly as sent" in run.stdout
+    assert "whether the fault is found is NOT checked: the run of 2 s is shorter than 70 s" in run.stdout
     assert run.stderr == ""
+
+
+@pytest.mark.e2e
+def test_a_whole_checked_run_finds_the_fault_with_cause_and_value() -> None:
+    run = subprocess.run(
+        [sys.executable, "-m", "pipeline", "demo", "--check"], capture_output=True, text=True, check=False, timeout=240
+    )
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert re.search(r"was found \d+ s after it began: cause payment, suspects app\.card_type=amex", run.stdout)
 
 
 def test_ctrl_c_ends_it_with_a_summary_and_no_traceback() -> None:

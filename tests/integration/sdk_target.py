@@ -25,19 +25,21 @@ class SdkTarget:
 
     Args:
         config: YAML without receivers, in which ``traces``, ``metrics`` and ``logs`` are exporters that keep.
+        receivers: YAML of those.
     Attributes:
         grpc, http: Where to send to.
     """
 
-    def __init__(self, config: str) -> None:
-        document = load_document(["env:CONFIG"], environ={"CONFIG": RECEIVER + config})
+    def __init__(self, config: str, receivers: str = RECEIVER) -> None:
+        document = load_document(["env:CONFIG"], environ={"CONFIG": receivers + config})
         self._engine = Engine(check(document, Registry({"exporters": SINKS})), SystemClock())
 
     def __enter__(self) -> SdkTarget:
         self._engine.start()
-        receiver: Any = self._engine.graph.receivers["otlp"]
-        self.grpc = "{}:{}".format(*receiver.addresses["grpc"])
-        self.http = "http://{}:{}".format(*receiver.addresses["http"])
+        receiver: Any = self._engine.graph.receivers.get("otlp")
+        if receiver is not None:
+            self.grpc = "{}:{}".format(*receiver.addresses["grpc"])
+            self.http = "http://{}:{}".format(*receiver.addresses["http"])
         return self
 
     def __exit__(

@@ -27,7 +27,7 @@ build: $(RUNTIME) ## compile the native modules in place
 	$(BIN)/python setup.py -q build_ext --inplace
 	@touch $(BUILT)
 
-demo: $(BUILT) ## six simulated services through the real pipeline; ARGS="--duration 20 --check"
+demo: $(BUILT) ## six simulated services through the real pipeline; ARGS=--check
 	@$(BIN)/weir demo $(ARGS)
 
 run: $(BUILT) ## run a configuration; ARGS="--config my.yaml"

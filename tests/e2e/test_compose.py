@@ -108,6 +108,8 @@ def test_grafana_reaches_its_data_sources_and_has_the_dashboards(stack: Stack) -
     eventually(stack.grafana.is_healthy, PATIENCE_S, 1.0)
     for datasource in ("prometheus", "tempo"):
         eventually(lambda uid=datasource: stack.grafana.reaches(uid), PATIENCE_S, 1.0)  # type: ignore[misc]
+    # The plug-in for Alertmanager asks from the browser, through Grafana.
+    assert "versionInfo" in stack.grafana.through("alertmanager", "/api/v2/status")
     expected = {f"weir-{slug}-{SHOWN}" for slug in SLUGS}
 
     def provisioned() -> None:

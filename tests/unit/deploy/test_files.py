@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
+import promql_parser
 import pytest
 import yaml
 
+from pipeline.promql.flavour import Flavour
 from tests.programs import DOCKER_COMPOSE, KUBECTL, PROMTOOL, SYSTEMD_ANALYZE
 from tests.unit.dashboards.reading import EDITIONS
 from tests.unit.deploy.references import loose_ends
@@ -105,3 +108,29 @@ def test_no_container_is_privileged() -> None:
     for name, service in services((DEPLOY / "compose.yaml").read_text()).items():
         assert service["read_only"], name
         assert service["cap_drop"] == ["ALL"], name
+
+
+def test_grafana_leads_from_traces_to_metrics_that_exist() -> None:
+    """With what Grafana puts in place of its variables, the queries are those of the dashboards' names."""
+    text = (DEPLOY / "grafana/provisioning/datasources/datasources.yaml").read_text()
+    by_uid = {source["uid"]: source["jsonData"] for source in yaml.safe_load(text)["datasources"]}
+    assert set(by_uid) == {"prometheus", "tempo", "alertmanager"}
+    link = by_uid["tempo"]["tracesToMetrics"]
+    assert link["datasourceUid"] in by_uid
+    flavour = Flavour()
+    (tag,) = link["tags"]
+    assert (tag["key"], tag["value"]) == ("service.name", flavour.service)
+    allowed = {
+        flavour.calls,
+        f"{flavour.duration}_bucket",
+        flavour.span_name,
+        flavour.status_code,
+        flavour.service,
+        "le",
+    }
+    for query in link["queries"]:
+        expression = query["query"].replace("$$__tags", f'{flavour.service}="cart"').replace("$$__rate_interval", "5m")
+        promql_parser.parse(expression)
+        words = set(re.findall(r"[a-z_]{2,}(?=[{,)=])", expression.replace(" ", "")))
+        assert words - {"by"} <= allowed, words
+        assert words & {flavour.calls, f"{flavour.duration}_bucket"}

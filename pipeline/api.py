@@ -155,7 +155,9 @@ class Processor(Component):
     reads: tuple[str, ...] = ()
     """Columns needed (``pipeline.model.columns``); may be set from the configuration in ``__init__``."""
     adds: tuple[str, ...] = ()
-    """Columns that it puts on the batch (``spans.with_column()``), or that it changes."""
+    """Columns that are changed or put on the batch: ``spans.with_column()``, ``spans.edit()``."""
+    signals: tuple[str, ...] = SIGNALS
+    """Signals of the pipelines that it may be in; may be narrowed by the configuration in ``__init__``."""
     keyed_by: tuple[str, ...] = ()
     """State is per value of these columns; an engine that shards keeps equal values together."""
     emits_metrics: ClassVar[bool] = False
@@ -265,7 +267,7 @@ class Exporter(Component):
         """Send metrics."""
 
     def export_snapshot(self, snapshot: MetricSnapshot) -> None:
-        """Send metrics of a component; see ``takes_snapshots``."""
+        """Send metrics of a component; see ``takes_snapshots``. One that has a ``source`` may be empty."""
 
     def export_logs(self, logs: LogBatch) -> None:
         """Send log records."""

@@ -8,7 +8,7 @@ Written natively (``codec/otlp_writer.py``), one call per table.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,6 +17,7 @@ import numpy.typing as npt
 from pipeline.codec import edit_layout, otlp_writer
 from pipeline.model import dictionary
 from pipeline.model.column import Bools, Int32s, Int64s
+from pipeline.model.editor import Change
 from pipeline.model.records import HEADER, RANGE, Edit, Level, Records, Words
 
 if TYPE_CHECKING:
@@ -29,6 +30,10 @@ _LENGTH = np.uint64(0xFFFF_FFFF)
 _CHOICES = 8
 _MAX_DESCRIBED = 64
 """Sets of changed columns that are remembered: as many as processors that change some, in any order."""
+_PAIR_HEADER = 16
+"""Bytes of tag and length of an attribute at most."""
+GONE = 0xFFFF_FFFF_FFFF_FFFF
+"""In place of the range of an attribute: there is none."""
 _NOTHING = np.zeros(1, np.uint8)
 
 
@@ -82,9 +87,9 @@ class ItemEdits:
         out, ends = _run(records, level, self.table(records, level, edits=()), np.array([row], np.int32))
         return out[ends[0, 3] : ends[0, 4]].tobytes() if ends[0, 0] >= 0 else b""
 
-    def drop_keys(self, batch: Batch, prefix: str, test: Callable[[str], bool], where: Bools) -> Records:
-        """The records of a batch without the attributes below a prefix whose key passes a test, in the items, or in
-        the resources and scopes of the items, where a mask is true. Other edits of these rows are written on the way.
+    def change_keys(self, batch: Batch, prefix: str, change: Change, where: Bools) -> Records:
+        """The records of a batch in which attributes below a prefix are changed or gone, in the items, or in the
+        resources and scopes of the items, where a mask is true. Other edits of these rows are written on the way.
         """
         level = edit_layout.level_of(self._messages, self._shapes, prefix)
         old = batch.records
@@ -93,16 +98,20 @@ class ItemEdits:
         rows = np.flatnonzero(chosen).astype(np.int32)
         if not len(rows):
             return old
-        rows, drops = _drops(self.table(old, level, edits=()), rows, old.payload, test)
+        appended = bytearray()
+        rows, swaps = _swaps(self.table(old, level, edits=()), rows, old.payload, change, appended)
         if not len(rows):
             return old
-        writing = _Writing(old)
-        table = self.table(old, level, drops=drops)
-        writing.add(level, rows, *_run(old, level, table, rows), self._whole_word(level))
+        longer = old.replaced(old.words, old.payload + appended, old.edits)
+        writing = _Writing(longer)
+        table = self.table(longer, level, swaps=swaps)
+        new = swaps[(swaps != 0) & (swaps != GONE)]
+        more = int((new & _LENGTH).sum()) + _PAIR_HEADER * len(new)
+        writing.add(level, rows, *_run(longer, level, table, rows, more), self._whole_word(level))
         return writing.records(list(old.edits))
 
     def table(
-        self, records: Records, level: Level, edits: Sequence[Edit] | None = None, drops: Bytes | None = None
+        self, records: Records, level: Level, edits: Sequence[Edit] | None = None, swaps: Words | None = None
     ) -> otlp_writer.Table:
         """What the kernel is told of a table; ``edits``: all of it unless others are given."""
         shape = self._shapes[level]
@@ -120,7 +129,7 @@ class ItemEdits:
             keys,
             described,
             np.concatenate([edit.touched for edit in due]).view(np.uint8) if due else _NOTHING,
-            drops,
+            swaps,
         )
 
     def _describe(self, shape: edit_layout.Shape, edits: list[Edit]) -> tuple[bytes, Int32s]:
@@ -190,10 +199,12 @@ class _Writing:
         self._size += len(out)
 
 
-def _run(records: Records, level: Level, table: otlp_writer.Table, rows: Int32s) -> tuple[Bytes, Int64s]:
-    """The elements of these rows one after the other, and where they are (``otlp_writer.write``)."""
+def _run(records: Records, level: Level, table: otlp_writer.Table, rows: Int32s, more: int = 0) -> tuple[Bytes, Int64s]:
+    """The elements of these rows one after the other, and where they are (``otlp_writer.write``). ``more``: bytes by
+    which they may grow besides their edits.
+    """
     sizes = records.column(level, RANGE)[rows] & _LENGTH
-    out = np.empty(int(sizes.sum()) + otlp_writer.growth(table, rows), np.uint8)
+    out = np.empty(int(sizes.sum()) + otlp_writer.growth(table, rows) + more, np.uint8)
     scratch = np.empty(int(sizes.max()) + 1, np.uint8)
     ends = np.empty((len(rows), 5), np.int64)
     size = otlp_writer.write(table, rows, out, scratch, ends.reshape(-1))
@@ -209,32 +220,49 @@ def _rows(batch: Batch, level: Level, chosen: Bools) -> Int32s:
     return np.flatnonzero(chosen).astype(np.int32)
 
 
-def _drops(table: otlp_writer.Table, rows: Int32s, payload: bytes, test: Callable[[str], bool]) -> tuple[Int32s, Bytes]:
-    """Rows in which some attribute goes, and per attribute of them whether it does."""
+def _swaps(
+    table: otlp_writer.Table, rows: Int32s, payload: bytes, change: Change, appended: bytearray
+) -> tuple[Int32s, Words]:
+    """Rows in which some attribute changes, and per attribute of them what takes its place."""
     counts = np.empty(len(rows), np.int64)
-    total = otlp_writer.list_keys(table, rows, None, counts)
-    keys = np.zeros(max(total, 1), np.uint64)
-    otlp_writer.list_keys(table, rows, keys, counts)
-    goes = _passes(payload, keys[:total], test)
+    total = otlp_writer.list_pairs(table, rows, None, counts)
+    pairs = np.zeros((total + 1, 2), np.uint64)
+    otlp_writer.list_pairs(table, rows, pairs.reshape(-1), counts)
+    swaps = _swapped(payload, pairs[:total], change, appended)
     sound = counts >= 0
     rows, counts = rows[sound], counts[sound]
     owners = np.repeat(np.arange(len(rows)), counts)
     changed = np.zeros(len(rows), bool)
-    changed[owners[goes]] = True
-    return rows[changed], goes[changed[owners]].view(np.uint8)
+    changed[owners[swaps != 0]] = True
+    return rows[changed], np.append(swaps[changed[owners]], np.uint64(0))
 
 
-def _passes(payload: bytes, keys: Words, test: Callable[[str], bool]) -> Bools:
-    """bool per key: it passes the test, which is called once per distinct key."""
-    n = len(keys)
+def _swapped(payload: bytes, pairs: Words, change: Change, appended: bytearray) -> Words:
+    """uint64 per attribute; see ``otlp_writer.Table``. Keys are asked about once each, and so are equal attributes."""
+    keys, bodies = np.ascontiguousarray(pairs.T)
+    swaps = np.zeros(len(pairs), np.uint64)
+    codes, texts = _distinct(payload, keys)
+    meant = np.array([*(change.is_meant(text.decode(errors="replace")) for text in texts), False])[codes]
+    if not meant.any():
+        return swaps
+    codes, texts = _distinct(payload, np.ascontiguousarray(bodies[meant]))
+    words = []
+    for text in texts:
+        changed = change.pair(text)
+        words.append(GONE if changed is None else (len(payload) + len(appended)) << 32 | len(changed))
+        appended += changed or b""
+    swaps[meant] = np.array(words, np.uint64)[codes]
+    return swaps
+
+
+def _distinct(payload: bytes, ranges: Words) -> tuple[Int32s, list[bytes]]:
+    """A code per range, and the distinct bytes."""
+    n = len(ranges)
     if not n:
-        return np.zeros(0, bool)
+        return np.empty(0, np.int32), []
     codes, examples = np.empty((2, n), np.int32)
     slots = np.zeros(1 << max(2 * n - 1, 1).bit_length(), np.int32)
     rows = np.arange(n, dtype=np.int32)
-    distinct = dictionary.encode(payload, keys, 0, 1, rows, False, slots, codes, examples)
-    hits = []
-    for word in keys[examples[:distinct]].tolist():
-        begin = word >> 32
-        hits.append(test(payload[begin : begin + (word & 0xFFFF_FFFF)].decode(errors="replace")))
-    return np.array(hits, bool)[codes]
+    distinct = dictionary.encode(payload, ranges, 0, 1, rows, False, slots, codes, examples)
+    words = ranges[examples[:distinct]].tolist()
+    return codes, [payload[word >> 32 : (word >> 32) + (word & 0xFFFF_FFFF)] for word in words]

@@ -60,8 +60,8 @@ class Table:
         edits: int32[m * 3 + 1]; per edit where its key begins, its word, and the tag of a text (0: an attribute); at
             last where the keys end.
         touched: uint8[m * rows]; per edit the rows that it concerns.
-        drops: uint8; per attribute of the rows that are written, as ``list_keys`` gives them, whether it goes. None: no
-            such list.
+        swaps: uint64; per attribute of the rows that are written, as ``list_pairs`` gives them, 0 where it stays, all
+            ones where it goes, else the range of the KeyValue that takes its place. None: all stay.
     """
 
     _keep: object
@@ -71,7 +71,7 @@ class Table:
     keys: cython.p_uchar
     edits: cython.p_int
     touched: cython.p_uchar
-    drops: cython.p_uchar
+    swaps: cython.p_ulonglong
     out: cython.p_uchar
     scratch: cython.p_uchar
     seen: cython.p_longlong
@@ -83,7 +83,7 @@ class Table:
     choice_word: cython.Py_ssize_t
     count: cython.int
     texts: cython.int
-    is_dropping: cython.bint
+    is_swapping: cython.bint
     is_listing: cython.bint
     is_cumulative: cython.bint
     cumulative: cython.p_uchar
@@ -97,14 +97,14 @@ class Table:
     block_end: cython.Py_ssize_t
     run_end: cython.Py_ssize_t
 
-    def __init__(self, payload, words, shape, tags, choices, keys, edits, touched, drops):  # type: ignore[no-untyped-def]
+    def __init__(self, payload, words, shape, tags, choices, keys, edits, touched, swaps):  # type: ignore[no-untyped-def]
         seen = np.zeros(len(edits) // 3 + 1, np.int64)
-        self._keep = (payload, words, choices, keys, edits, touched, drops, seen)
+        self._keep = (payload, words, choices, keys, edits, touched, swaps, seen)
         self.first, self.width, self.rows = shape[0], shape[1], shape[2]
         self.choice_first, self.choice_width, self.choice_word = shape[3], shape[4], shape[5]
         self.element_tag, self.nested_tag, self.children_tag = tags[0], tags[1], tags[2]
         self.count = len(edits) // 3
-        self.is_dropping = drops is not None
+        self.is_swapping = swaps is not None
         self.is_listing = self.is_cumulative = False
         self.ordinal = self.block_begin = self.block_end = self.run_end = 0
         if cython.compiled:
@@ -119,8 +119,8 @@ class Table:
         self.edits = ints_at(edits)
         self.touched = bytes_at(touched)
         self.seen = longs_at(seen)
-        if drops is not None:
-            self.drops = bytes_at(drops)
+        if swaps is not None:
+            self.swaps = words_at(swaps)
         bit: cython.ulonglong = 1
         size: cython.int
         i: cython.int
@@ -240,6 +240,20 @@ def put_bytes(
     """Position after a copy of ``b[begin:end]``."""
     copy_bytes(out, at, b, begin, end - begin)
     return at + end - begin
+
+
+@cython.cfunc
+@cython.inline
+@cython.nogil
+@cython.exceptval(check=False)
+def put_range(
+    out: cython.p_uchar, at: cython.Py_ssize_t, b: cython.p_uchar, where: cython.ulonglong
+) -> cython.Py_ssize_t:
+    """Position after the length and a copy of a range of ``b``."""
+    low32: cython.ulonglong = 0xFFFFFFFF
+    size: cython.Py_ssize_t = where & low32
+    begin: cython.Py_ssize_t = where >> 32
+    return put_bytes(out, put_number(out, at, size), b, begin, begin + size)
 
 
 @cython.cfunc
@@ -363,8 +377,7 @@ def put_attribute(table: Table, i: cython.int, row: cython.Py_ssize_t, at: cytho
             out[at + 1 + j] = (word >> (8 * j)) & 0xFF
         return at + 9
     out[at] = kind << 3 | 2
-    at = put_number(out, at + 1, size)
-    return put_bytes(out, at, table.payload, word >> 32, cython.cast(cython.Py_ssize_t, word >> 32) + size)
+    return put_range(out, at + 1, table.payload, word)
 
 
 @cython.cfunc
@@ -375,12 +388,10 @@ def put_text(table: Table, i: cython.int, row: cython.Py_ssize_t, at: cython.Py_
     """Position after the text of edit i, which is left out where it is empty."""
     word: cython.ulonglong = table.words[table.first + row * table.width + table.edits[i * 3 + 1]]
     low32: cython.ulonglong = 0xFFFFFFFF
-    size: cython.Py_ssize_t = word & low32
-    if size == 0:
+    if word & low32 == 0:
         return at
     at = put_number(table.out, at, cython.cast(cython.ulonglong, table.edits[i * 3 + 2]))
-    at = put_number(table.out, at, size)
-    return put_bytes(table.out, at, table.payload, word >> 32, cython.cast(cython.Py_ssize_t, word >> 32) + size)
+    return put_range(table.out, at, table.payload, word)
 
 
 @cython.cfunc
@@ -407,7 +418,8 @@ def put_attributes(
     size: cython.Py_ssize_t
     tag: cython.ulonglong
     i: cython.int
-    goes: cython.bint
+    swap: cython.ulonglong
+    gone: cython.ulonglong = 0xFFFFFFFFFFFFFFFF
     table.block_begin = at
     table.run_end = p
     while p < e:
@@ -430,15 +442,18 @@ def put_attributes(
             return -1
         i = find_edit(table, b, find_key(b, p, p + size), row)
         p += size
-        goes = False
-        if table.is_dropping:
-            goes = table.drops[table.ordinal] != 0
+        swap = 0
+        if table.is_swapping:
+            swap = table.swaps[table.ordinal]
             table.ordinal += 1
-        if i < 0 and not goes:
+        if i < 0 and swap == 0:
             continue
         at = put_bytes(table.out, at, b, run, begin)
         run = p
-        if i >= 0 and table.seen[i] != stamp:
+        if i < 0 and swap != gone:
+            at = put_number(table.out, at, table.attribute_tag)
+            at = put_range(table.out, at, table.payload, swap)
+        elif i >= 0 and table.seen[i] != stamp:
             table.seen[i] = stamp
             at = put_attribute(table, i, row, at)
     table.run_end = p
@@ -987,9 +1002,10 @@ def put_request(
 @cython.nogil
 @cython.exceptval(check=False)
 def list_message(
-    table: Table, p: cython.Py_ssize_t, e: cython.Py_ssize_t, keys: cython.p_ulonglong, at: cython.Py_ssize_t
+    table: Table, p: cython.Py_ssize_t, e: cython.Py_ssize_t, pairs: cython.p_ulonglong, at: cython.Py_ssize_t
 ) -> cython.Py_ssize_t:
-    """Position after the ranges of the keys of the attributes in ``payload[p:e]``; -1 where it is damaged."""
+    """Position after the attributes in ``payload[p:e]``; -1 where it is damaged."""
+    where: cython.ulonglong
     b: cython.p_uchar = table.payload
     tag: cython.ulonglong
     size: cython.Py_ssize_t
@@ -1006,7 +1022,9 @@ def list_message(
         if p < 0:
             return -1
         if table.is_listing:
-            keys[at] = find_key(b, p, p + size)
+            where = p
+            pairs[at * 2] = find_key(b, p, p + size)
+            pairs[at * 2 + 1] = (where << 32) | cython.cast(cython.ulonglong, size)
         at += 1
         p += size
     return at
@@ -1016,9 +1034,9 @@ def list_message(
 @cython.nogil
 @cython.exceptval(check=False)
 def list_rows(
-    table: Table, rows: cython.p_int, n: cython.Py_ssize_t, keys: cython.p_ulonglong, counts: cython.p_longlong
+    table: Table, rows: cython.p_int, n: cython.Py_ssize_t, pairs: cython.p_ulonglong, counts: cython.p_longlong
 ) -> cython.Py_ssize_t:
-    """The loop of ``list_keys``."""
+    """The loop of ``list_pairs``."""
     b: cython.p_uchar = table.payload
     tag: cython.ulonglong
     i: cython.Py_ssize_t
@@ -1032,14 +1050,14 @@ def list_rows(
         begin = at
         choose(table, rows[i])
         if table.nested_tag == 0:
-            at = list_message(table, p, e, keys, at)
+            at = list_message(table, p, e, pairs, at)
         while table.nested_tag != 0 and p < e and at >= 0:
             p, tag = read_number(b, p, e)
             if p < 0:
                 at = -1
             elif tag == table.nested_tag:
                 p, size = read_size(b, p, e)
-                at = -1 if p < 0 else list_message(table, p, p + size, keys, at)
+                at = -1 if p < 0 else list_message(table, p, p + size, pairs, at)
                 p += size
             else:
                 p = field_end(b, p, e, tag)
@@ -1052,27 +1070,28 @@ def list_rows(
 
 
 @cython.ccall
-def list_keys(table: Table, rows: object, keys: object, counts: object) -> cython.Py_ssize_t:
-    """Find the keys of the attributes of rows.
+def list_pairs(table: Table, rows: object, pairs: object, counts: object) -> cython.Py_ssize_t:
+    """Find the attributes of rows.
 
     Args:
         rows: int32[n], n above 0.
-        keys: uint64, out: the range of each key, one row after the other. None: only count them.
+        pairs: uint64[k * 2], out: per attribute the range of its key and that of the KeyValue, one row after the other.
+            None: only count them.
         counts: int64[n], out: attributes per row; -1 where the row is damaged, of which none are listed.
     Returns:
         Attributes of all rows.
     """
     rows_view: cython.p_int = ints_at(rows)
     counts_view: cython.p_longlong = longs_at(counts)
-    table.is_listing = keys is not None
-    keys_view: cython.p_ulonglong = words_at(keys if keys is not None else _nothing)
+    table.is_listing = pairs is not None
+    pairs_view: cython.p_ulonglong = words_at(pairs if pairs is not None else _nothing)
     n: cython.Py_ssize_t = len(rows)
     found: cython.Py_ssize_t
     if cython.compiled:
         with cython.nogil:
-            found = list_rows(table, rows_view, n, keys_view, counts_view)
+            found = list_rows(table, rows_view, n, pairs_view, counts_view)
         return found
-    return list_rows(table, rows_view, n, keys_view, counts_view)
+    return list_rows(table, rows_view, n, pairs_view, counts_view)
 
 
 @cython.ccall

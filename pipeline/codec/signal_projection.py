@@ -6,7 +6,7 @@ out, the batch reads what the walker wrote.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Collection, Iterable
 from enum import IntEnum
 from typing import Any, ClassVar, Generic, TypeVar
 
@@ -28,6 +28,7 @@ from pipeline.codec.projection import (
 from pipeline.model.batch import Batch
 from pipeline.model.column import Bools
 from pipeline.model.columns import DERIVED
+from pipeline.model.editor import Change
 from pipeline.model.records import HEADER, Kind, Level, Records
 
 B = TypeVar("B", bound=Batch)
@@ -109,9 +110,9 @@ class SignalProjection(Projection, Generic[B]):
         """The resource or scope of a row of the table of resources or scopes, its parts joined."""
         return self._edits.joined(records, level, row)
 
-    def drop_keys(self, batch: B, prefix: str, test: Callable[[str], bool], where: Bools) -> Records:
-        """The records of a batch without the attributes below a prefix whose key passes a test."""
-        return self._edits.drop_keys(batch, prefix, test, where)
+    def change_keys(self, batch: B, prefix: str, change: Change, where: Bools) -> Records:
+        """The records of a batch in which attributes below a prefix are changed or gone."""
+        return self._edits.change_keys(batch, prefix, change, where)
 
     def encode(self, batch: B) -> bytes:
         """The items as an export request of the original bytes."""

@@ -18,7 +18,7 @@ from pipeline.model import dictionary
 from pipeline.model.attribute_text import cell_text, cell_value
 from pipeline.model.column import Bools, Column, Floats, Int32s, Int64s, first_present, merge_equal
 from pipeline.model.columns import ENUM_NAMES, is_column
-from pipeline.model.editor import Editor
+from pipeline.model.editor import Change, Editor
 from pipeline.model.labels import Groups, Label, label
 from pipeline.model.lists import Lists, read_lists
 from pipeline.model.records import PARENT, RANGE, REPEATED, Field, Kind, Level, Records, ValueType, Words
@@ -49,8 +49,8 @@ class BatchProjection(Protocol):
     def joined(self, records: Records, level: Level, row: int) -> bytes:
         """The resource or scope of a row of the table of resources or scopes, its parts joined."""
 
-    def drop_keys(self, batch: Any, prefix: str, test: Callable[[str], bool], where: Bools) -> Records:
-        """The records of a batch without the attributes below a prefix whose key passes a test."""
+    def change_keys(self, batch: Any, prefix: str, change: Change, where: Bools) -> Records:
+        """The records of a batch in which attributes below a prefix are changed or gone."""
 
     def encode(self, batch: Any) -> bytes:
         """The items as an export request."""

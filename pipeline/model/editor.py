@@ -17,8 +17,11 @@ from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 import numpy as np
 import numpy.typing as npt
+from google.protobuf.message import DecodeError
+from opentelemetry.proto.common.v1.common_pb2 import KeyValue
 
 from pipeline.model.any_value import any_value
+from pipeline.model.attribute_text import plain_value
 from pipeline.model.column import Bools, Column, Int32s
 from pipeline.model.records import Edit, Field, Kind, Records, ValueType, Words
 
@@ -42,6 +45,29 @@ REMOVED: Final = Removed()
 
 _RANGES = (ValueType.STRING, ValueType.ARRAY, ValueType.KVLIST, ValueType.BYTES)
 _FULL = 0xFFFF_FFFF_FFFF_FFFF
+
+
+class Change:
+    """What happens to the attributes with certain keys.
+
+    Attributes:
+        is_meant: Whether those with a key are changed.
+    """
+
+    def __init__(self, is_meant: Callable[[str], bool], change: Callable[[Any], Any]) -> None:
+        self.is_meant = is_meant
+        self._change = change
+
+    def pair(self, body: bytes) -> bytes | None:
+        """What takes the place of an encoded KeyValue; None: nothing. A damaged one goes: nobody knows what it says."""
+        try:
+            pair = KeyValue.FromString(body)
+        except DecodeError:
+            return None
+        changed = self._change(plain_value(pair.value))
+        if changed is REMOVED:
+            return None
+        return KeyValue(key=pair.key, value=any_value(changed)).SerializeToString()
 
 
 class Editor(Generic[B]):
@@ -141,19 +167,30 @@ class Editor(Generic[B]):
             nothing = np.zeros(len(rows), np.uint64)
             self._store(name, field, rows, nothing, nothing)
 
-    def remove_keys(self, prefix: str, test: Callable[[str], bool], where: Bools | None = None) -> None:
-        """Take away all attributes below a prefix (``span.``, ``resource.`` …) whose key passes a test, whether they
-        are columns or not.
+    def change_keys(
+        self, prefix: str, test: Callable[[str], bool], change: Callable[[Any], Any], where: Bools | None = None
+    ) -> None:
+        """Change all attributes below a prefix (``span.``, ``resource.`` …) whose key passes a test, whether they are
+        columns or not.
 
-        Cost: a pass over the bodies for the keys, and one call of ``test`` per distinct key.
+        Args:
+            change: Gets a plain value, as ``Batch.distinct`` gives it, and returns one, or ``REMOVED``.
+        Cost: a pass over the bodies for the keys, one call of ``test`` per distinct key and of ``change`` per distinct
+            attribute.
         """
-        batch = self._batch
-        for column in sorted(batch.projection.columns):
-            if column.startswith(prefix) and batch.projection.is_editable(column) and test(column.removeprefix(prefix)):
-                self.remove(column, where)
+        projection = self._batch.projection
+        known = {
+            column.removeprefix(prefix): column
+            for column in projection.columns
+            if column.startswith(prefix) and projection.is_editable(column)
+        }
+        for key in sorted(filter(test, known)):
+            codes, values = self.batch.distinct(known[key])
+            self.set_codes(known[key], codes, [change(value) for value in values], where)
         batch = self.batch
         chosen = np.ones(len(batch), bool) if where is None else where
-        records = batch.projection.drop_keys(batch, prefix, test, chosen)
+        unknown = Change(lambda key: key not in known and test(key), change)
+        records = projection.change_keys(batch, prefix, unknown, chosen)
         if records is not batch.records:
             self._own = records
             self._edits = {edit.column: edit for edit in records.edits}

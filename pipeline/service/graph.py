@@ -162,6 +162,8 @@ class _Builder:
             for (section, _), component in self.checked.components.items():
                 if section == kind:
                     self._construct(kind, component)
+        for pipeline in self.checked.document.pipelines:
+            self._check_signals(pipeline)
         if self.problems:
             raise ConfigError(self.problems)
         entries: dict[Entry, list[Consume]] = {}
@@ -226,6 +228,17 @@ class _Builder:
         if extension is None:
             raise ConfigError([f'"{extension_id}" is not among service.extensions'])
         return extension
+
+    def _check_signals(self, pipeline: PipelineDef) -> None:
+        """A processor may be configured for what items of one signal alone have."""
+        for reference in pipeline.processors:
+            processor = self.graph.processors.get(("processors", reference.id))
+            if processor is not None and pipeline.signal not in processor.signals:
+                signals = " and ".join(processor.signals)
+                what = (
+                    f"is configured for {signals}, and pipeline {pipeline.id} is of {pipeline.signal}; use another one"
+                )
+                self._refused(self.checked.components["processors", reference.id], [what])
 
     def _refused(self, component: CheckedComponent, texts: Sequence[str]) -> None:
         definition = component.definition

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 
+from pipeline.model.any_value import any_value
+from pipeline.model.attribute_text import plain_value
+from pipeline.model.editor import REMOVED
 from tests.oracles.otlp_requests import ITEMS, PREFIXES
 
 
@@ -60,13 +63,25 @@ class Item:
         if self.is_text(column):
             message.ClearField(key)
         else:
-            self.remove_keys(column.removesuffix(key), lambda other: other == key)
+            self.change_keys(column.removesuffix(key), lambda other: other == key, lambda _: REMOVED, (column,))
 
-    def remove_keys(self, prefix: str, test: Callable[[str], bool]) -> None:
+    def change_keys(
+        self, prefix: str, test: Callable[[str], bool], change: Callable[[Any], Any], columns: Sequence[str]
+    ) -> None:
+        """Attributes that are columns are there once at most afterwards."""
         message, _ = self.holder(prefix)
-        kept = [pair for pair in message.attributes if not test(pair.key)]
-        if len(kept) < len(message.attributes):
-            _replace(message, kept)
+        kept: list[KeyValue] = []
+        seen: set[str] = set()
+        for pair in message.attributes:
+            if not test(pair.key):
+                kept.append(pair)
+                continue
+            new = change(plain_value(pair.value))
+            if new is not REMOVED and pair.key not in seen:
+                kept.append(KeyValue(key=pair.key, value=any_value(new)))
+            if f"{prefix}{pair.key}" in columns:
+                seen.add(pair.key)
+        _replace(message, kept)
 
 
 def all_items(signal: str, request: Any) -> list[Item]:

@@ -122,13 +122,14 @@ class Edited:
                 prefix = draw(st.sampled_from([PREFIXES[self.signal], "resource.", "scope.attributes."]))
                 is_own = prefix == PREFIXES[self.signal]
                 first = draw(st.sampled_from(["a", "k", "", "s"]))
-                editor.remove_keys(prefix, lambda key: key.startswith(first), where)
+                new = draw(st.sampled_from([REMOVED, "***", 7, ["x"]]))
+                editor.change_keys(prefix, lambda key: key.startswith(first), lambda _: new, where)
                 for i, item in enumerate(self.items):
                     message, _ = item.holder(prefix)
                     if where[i]:
                         changed[i] = any(pair.key.startswith(first) for pair in message.attributes)
                 for item in chosen:
-                    item.remove_keys(prefix, lambda key: key.startswith(first))
+                    item.change_keys(prefix, lambda key: key.startswith(first), lambda _: new, self.columns)
             case "numbers" if not is_text:
                 editor.set(column, np.arange(n) - 1.5, where)
                 for i in self.last_of_each(column, where):

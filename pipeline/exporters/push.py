@@ -86,7 +86,8 @@ class PushExporter(Exporter):
 
     def export_snapshot(self, snapshot: MetricSnapshot) -> None:
         """Put a component's own metrics into the queue."""
-        self.put("metrics", encode_snapshot(snapshot), len(snapshot))
+        if len(snapshot):
+            self.put("metrics", encode_snapshot(snapshot), len(snapshot))
 
     def export_logs(self, logs: LogBatch) -> None:
         """Put log records into their queue."""

@@ -269,8 +269,10 @@ class Engine:
                 self._push(pipeline, replace(snapshot, source=name))
 
     def _push(self, pipeline: MetricsPipeline, snapshot: MetricSnapshot) -> None:
-        """The edges count and log a failure; the next flush brings newer values of each series."""
-        if pipeline.consume_snapshot is not None and len(snapshot):
+        """The edges count and log a failure; the next flush brings newer values of each series. A complete state in
+        which nothing is left is pushed as well, for whoever has to say that series have ended.
+        """
+        if pipeline.consume_snapshot is not None and (len(snapshot) or snapshot.source):
             with contextlib.suppress(RetryableError, PermanentError):
                 pipeline.consume_snapshot(snapshot)
         if pipeline.consume is not None:

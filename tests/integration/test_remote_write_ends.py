@@ -5,6 +5,7 @@ for every sample that its values were.
 from __future__ import annotations
 
 import struct
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from pipeline.model.last_values import READS
 from pipeline.testing import START_UNIX_NANO, metric_batch
 from tests.integration.destinations import Reply, http_destination
 from tests.integration.test_remote_write_faults import V2, WRITTEN, received, writing
+from tests.unit.codec.metric_batches import batch, number
 
 STALE = struct.pack("<Q", 0x7FF0000000000002)
 SECOND = 1_000_000_000
@@ -81,3 +83,22 @@ def test_values_and_ends_of_one_batch_leave_in_order_of_time() -> None:
         (3, True),
         (3, True),
     ]
+
+
+@pytest.mark.parametrize("message", ["prometheus.WriteRequest", V2])
+def test_a_source_of_which_nothing_is_left_ends_with_a_marker_for_each_series(message: str) -> None:
+    full = replace(batch(number("c", [({"id": str(i)}, 1.0) for i in range(5)])), source="span_metrics")
+    replies = [Reply(204, {WRITTEN: "100"})] * 4
+    with (
+        http_destination(*replies) as (url, ledger),
+        writing(url, protobuf_message=message, remote_write_queue={"num_consumers": 1}) as writer,
+    ):
+        for second, snapshot in enumerate((full, *[replace(full, metrics=())] * 3)):
+            writer.exporter.export_snapshot(replace(snapshot, time_unix_nano=START_UNIX_NANO + second * SECOND))
+        writer.exporter.drain(20)
+        found = samples(received(ledger))
+    values = {labels for labels, second, is_end in found if second == 0 and not is_end}
+    assert len(values) >= 5
+    assert {labels for labels, second, is_end in found if second == 1 and is_end} == values
+    assert len(found) == 2 * len(values)
+    assert len(ledger.requests) == 2

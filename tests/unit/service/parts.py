@@ -12,6 +12,7 @@ from pipeline.api import (
     Extension,
     Host,
     Intake,
+    MetricSnapshot,
     Processor,
     Receiver,
     Settings,
@@ -116,6 +117,19 @@ class Pull(Exporter):
         self.collect = collect
 
 
+class Snapshots(Exporter):
+    """Gets metrics of components as they are."""
+
+    signals = ("metrics",)
+    takes_snapshots = True
+
+    def __init__(self, config: Any, settings: Settings) -> None:
+        self.taken: list[MetricSnapshot] = []
+
+    def export_snapshot(self, snapshot: MetricSnapshot) -> None:
+        self.taken.append(snapshot)
+
+
 class Broken(Exporter):
     """Cannot start."""
 
@@ -143,7 +157,7 @@ PARTS: dict[str, dict[str, type[Component]]] = {
     "receivers": {"feed": Feed},
     "processors": {"step": Step, "count": Count, "rename": Rename},
     "connectors": {"count": Count},
-    "exporters": {"spans": SpanSink, "metrics": MetricSink, "pull": Pull, "broken": Broken},
+    "exporters": {"spans": SpanSink, "metrics": MetricSink, "pull": Pull, "snapshots": Snapshots, "broken": Broken},
     "extensions": {"beside": Beside},
 }
 

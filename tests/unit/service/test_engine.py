@@ -183,6 +183,24 @@ def test_push_exporters_get_metrics_at_the_flush_interval() -> None:
     assert engine.metrics.value("otelcol_exporter_sent_metric_points", exporter="metrics") == 1
 
 
+def test_a_complete_state_is_pushed_also_when_nothing_is_left_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = COUNTED.replace("processors: [rename], exporters: [pull, metrics]", "exporters: [snapshots]")
+    engine = engine_of(text.replace("processors: {rename: }\n", "").replace("{pull: , metrics: }", "{snapshots: }"))
+    (source,) = engine.graph.sources()
+    exporter: Any = engine.graph.exporters["snapshots"]
+    engine._flush(source)
+    engine.graph.consumers["feed", "traces"](span_batch(2, name="a"))
+    engine._flush(source)
+    assert [(len(snapshot), snapshot.source) for snapshot in exporter.taken] == [
+        (0, "metrics/connectors/count"),
+        (1, "metrics/connectors/count"),
+    ]
+    monkeypatch.setattr(Count, "pushes_deltas", True)
+    for _ in range(3):
+        engine._flush(source)
+    assert [len(snapshot) for snapshot in exporter.taken[2:]] == [1]  # of differences none means no change
+
+
 def test_what_was_counted_last_is_flushed_when_stopping() -> None:
     engine = engine_of(COUNTED)
     engine.start()

@@ -78,7 +78,7 @@ def judge(
             continue
         whole = widened(matrix, bank.capacity, bank.fall)
         ill = collected.total > FROZEN_FROM
-        collected.add(model.score(whole), whole.present, bank)
+        collected.add(model.score(whole), whole, bank)
         changes = correlated.update(bank.services, collected.of_services(bank), captured.edges, second)
         for change in changes:
             if change.what == "lasting":

@@ -96,7 +96,7 @@ def load(state: bytes, parts: Parts) -> dict[str, float]:
         silence = {str(name): int(ticks) for name, ticks in header["silence"].items()}
         rows = _operations(inputs, header["operations"])
         numbers = rows.astype(np.uint64)
-        Differences(differences.columns).load(header["differences"], inputs, rows)
+        Differences(differences.columns, 1).load(header["differences"], inputs, rows)
         pending, waiting = (_renumbered(given[name], numbers) for name in ("pending", "waiting"))
         if len(header["series"]) > inputs.bank.max_series:
             raise ValueError("more series than max_series")

@@ -48,7 +48,7 @@ class Config(ComponentConfig):
         2_000, description="series whose score, band and value are exported as gauges"
     )
     max_spans: Annotated[int, Field(ge=64, le=1 << 24)] = Field(
-        1 << 20, description="spans of a tick that are kept; beyond, traces are thinned out"
+        1 << 15, description="spans of a tick that are looked at; beyond, traces are thinned out"
     )
     join_ticks: Annotated[int, Field(ge=1, le=360)] = Field(
         6, description="how many ticks a child waits for its parent"

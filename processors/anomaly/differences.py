@@ -5,12 +5,16 @@ slower than the service's usual spans of the same operation or failed, fading ov
 ``MAX_VALUES`` most frequent values; others count under none.
 
 A value is named where its share among the bad spans exceeds its share before by a two-proportion test.
+
+Attributes cost more to read than all the rest, and shares need few spans. So they are read of one trace in
+``SAMPLED_TRACES``, in one tick of ``SAMPLED_TICKS`` by the spans' own time; of all spans of services of which too few
+are known; and of the bad spans of services under suspicion.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -20,6 +24,7 @@ from pipeline.api import SpanBatch
 from processors.anomaly.tick_inputs import TickInputs
 
 Int32s = npt.NDArray[np.int32]
+Bools = npt.NDArray[np.bool_]
 
 MAX_VALUES = 32
 MAX_TABLES = 4096
@@ -38,7 +43,14 @@ MIN_GAIN = 0.2
 MIN_Z = 4.0
 """Of the two-proportion test: many values are looked at."""
 NAMED = 5
-LEVEL_PACE = 0.05
+LEVEL_PACE = 0.1
+SAMPLED_TICKS = 32
+SAMPLED_TRACES = np.uint64(4)
+_MULTIPLIER = np.uint64(0x9E37_79B9_7F4A_7C15)
+ENOUGH = 200.0
+"""So many usual spans of a service make a baseline."""
+SAMPLED, SUSPECT, NEW = 0, 1, 2
+"""What is read of a service between sampled ticks: nothing, its bad spans, all."""
 
 Counts = dict[str, list[float]]
 Difference = tuple[str, str, float, float]
@@ -50,10 +62,16 @@ class Differences:
 
     Args:
         columns: Columns to compare.
+        window_nano: Length of a tick.
     """
 
-    def __init__(self, columns: tuple[str, ...]) -> None:
+    def __init__(self, columns: tuple[str, ...], window_nano: int) -> None:
         self.columns = columns
+        self._window = window_nano
+        self._suspects: frozenset[str] = frozenset()
+        self._modes = np.zeros(0, np.int8)
+        self._modes_of: tuple[int, int] = (-1, -1)
+        self._reads_more = True
         self.tables: dict[str, dict[str, Counts]] = {}
         self.totals: dict[str, list[float]] = {}
         self.levels = np.zeros(0)
@@ -71,11 +89,24 @@ class Differences:
         """
         if not self.columns:
             return
+        modes_of = self._modes_now(inputs)
+        if not self._reads_more and not self._has_sampled_tick(spans):
+            return
         self._fit(inputs)
-        bad = self._bad(spans, operations).astype(np.int64)
-        services = inputs.service_of[operations].astype(np.int64)
+        services = inputs.service_of[operations]
+        modes = modes_of[services]
+        whole = self._sampled(spans) | (modes == NEW)
+        looked_at = whole | (modes == SUSPECT)
+        if not looked_at.any():
+            return
+        spans, operations, services, whole = _rows(spans, looked_at, operations, services, whole)
+        bad = self._bad(spans, operations, whole)
+        counts = whole | bad
+        if not counts.any():
+            return
+        spans, services, bad = _rows(spans, counts, services, bad)
         names = inputs.bank.services
-        group = bad * len(names) + services
+        group = bad.astype(np.int64) * len(names) + services
         counted = np.bincount(group, minlength=2 * len(names)).reshape(2, -1)
         for service in np.flatnonzero(counted.any(0)).tolist():
             total = self._spans.setdefault(names[service], [0.0, 0.0])
@@ -85,6 +116,11 @@ class Differences:
             field = spans.projection.field(column)
             if field is not None and spans.words(field).any():
                 self._count(column, spans[column], group, names)
+
+    def suspect(self, services: Iterable[str]) -> None:
+        """From now on, read the attributes of all bad spans of these services, and of no others."""
+        self._suspects = frozenset(services)
+        self._modes_of = (-1, -1)
 
     def tick(self) -> None:
         """Take in what a tick has counted; what is old fades."""
@@ -106,6 +142,7 @@ class Differences:
         self.levels = np.where(seen, np.where(self.levels > 0, moved, mean), self.levels)
         self._sums[:] = 0.0
         self._pending, self._spans = {}, {}
+        self._modes_of = (-1, -1)
 
     def of(self, service: str) -> list[Difference]:
         """The values that set bad spans of a service apart, clearest first."""
@@ -165,15 +202,42 @@ class Differences:
             self.levels = np.concatenate((self.levels, np.zeros(missing)))
             self._sums = np.concatenate((self._sums, np.zeros((2, missing))), axis=1)
 
-    def _bad(self, spans: SpanBatch, operations: Int32s) -> npt.NDArray[np.bool_]:
-        """bool[n]: failed, or slower than the operation usually is; adds to the sums of operations."""
+    def _modes_now(self, inputs: TickInputs) -> npt.NDArray[np.int8]:
+        """int8[services]: what is read of each. Changes when a tick closes, so that no order of spans matters."""
+        services = inputs.bank.services
+        current = inputs.bank.service_generation, len(services)
+        if self._modes_of != current:
+            known = [self.totals.get(name, (0.0,))[0] >= ENOUGH for name in services]
+            suspect = [name in self._suspects for name in services]
+            self._modes = np.where(known, np.where(suspect, SUSPECT, SAMPLED), NEW).astype(np.int8)
+            self._modes_of = current
+            self._reads_more = bool(self._modes.any())
+        return self._modes
+
+    def _has_sampled_tick(self, spans: SpanBatch) -> bool:
+        ends = spans["end_time_unix_nano"]
+        first, last = int(ends.min()) // self._window, int(ends.max()) // self._window
+        return last // SAMPLED_TICKS > (first - 1) // SAMPLED_TICKS
+
+    def _sampled(self, spans: SpanBatch) -> Bools:
+        """bool[n]: spans of sampled ticks and traces."""
+        ticks = spans["end_time_unix_nano"] // np.uint64(self._window)
+        sampled: Bools = ticks % np.uint64(SAMPLED_TICKS) == 0
+        if sampled.any():
+            trace = spans["trace_id"].view(np.uint64)
+            sampled &= ((trace[:, 0] + trace[:, 1]) * _MULTIPLIER >> np.uint64(32)) % SAMPLED_TRACES == 0
+        return sampled
+
+    def _bad(self, spans: SpanBatch, operations: Int32s, whole: Bools) -> Bools:
+        """bool[n]: failed, or slower than the operation usually is. Where all spans are read (``whole``), they add to
+        the sums of operations."""
         micros = np.rint(spans["duration_nano"] / 1e3)
-        number = np.bincount(operations)
+        number = np.bincount(operations[whole])
         self._sums[0, : len(number)] += number
-        self._sums[1, : len(number)] += np.bincount(operations, weights=micros)
+        self._sums[1, : len(number)] += np.bincount(operations[whole], weights=micros[whole])
         level = self.levels[operations]
         slow = (level > 0) & (micros > SLOW_FACTOR * level)
-        bad: npt.NDArray[np.bool_] = slow | (spans["status_code"] == "STATUS_CODE_ERROR")
+        bad: Bools = slow | (spans["status_code"] == "STATUS_CODE_ERROR")
         return bad
 
     def _count(self, column: str, values: Any, group: npt.NDArray[np.int64], names: list[str]) -> None:
@@ -206,6 +270,11 @@ class Differences:
         cell = counts.setdefault(value, [0.0, 0.0])
         cell[0] += numbers[0]
         cell[1] += numbers[1]
+
+
+def _rows(spans: SpanBatch, kept: Bools, *columns: Any) -> tuple[Any, ...]:
+    """A part of the spans, and of columns about them."""
+    return (spans, *columns) if kept.all() else (spans.where(kept), *(column[kept] for column in columns))
 
 
 def _pair(cell: Any) -> list[float]:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from processors.anomaly.detector import Bools, Floats
+from processors.anomaly.detector import Floats, Matrix
 from processors.anomaly.series_bank import SeriesBank
 
 MISSING_DECAY = 0.975
@@ -44,7 +44,7 @@ class Evidence:
     def __init__(self, slack: float = 1.3, decay: float = 0.4, strongest: int = 5, share: float = 0.75) -> None:
         self.slack = slack
         self.decay = decay
-        self.shares = share ** np.arange(strongest)
+        self.shares: Floats = np.power(share, np.arange(strongest), dtype=np.float64)
         self.total, self.run = np.zeros((2, 0))
 
     def resize(self, capacity: int) -> None:
@@ -57,10 +57,11 @@ class Evidence:
         self.total[rows] = 0.0
         self.run[rows] = 0.0
 
-    def add(self, surprise: Floats, present: Bools, bank: SeriesBank) -> None:
+    def add(self, surprise: Floats, matrix: Matrix, bank: SeriesBank) -> None:
         """Take in the surprise of a tick. Costs what the series cost that surprise, or have done so."""
         rows = np.flatnonzero((self.total > 0) | (surprise != 0))
-        size, total, here = np.abs(surprise[rows]), self.total[rows], present[rows]
+        size, total = np.abs(surprise[rows]), self.total[rows]
+        here = (matrix.count[rows] > 0) & np.isfinite(matrix.mean[rows]) & np.isfinite(matrix.variance[rows])
         over = size - self.slack
         run = np.where(over > 0, self.run[rows] + 1.0, 0.0)
         growth = np.minimum(1.0 + bank.growth[rows] * (run - 1.0), MAX_GROWTH)

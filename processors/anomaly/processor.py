@@ -23,7 +23,8 @@ from processors.anomaly.incidents import Change, Incident, Incidents
 from processors.anomaly.metric_watch import MetricWatch
 from processors.anomaly.outputs import Outputs
 from processors.anomaly.series_bank import ERRORS, SeriesBank
-from processors.anomaly.span_store import FATES, SPAN_COLUMNS, Joined, SpanStore
+from processors.anomaly.span_store import FATES, Joined, SpanStore
+from processors.anomaly.span_words import COLUMNS as SPAN_COLUMNS
 from processors.anomaly.strangest import Strangest
 from processors.anomaly.tick_inputs import OPERATION_COLUMNS, TickInputs
 
@@ -51,7 +52,9 @@ class Anomaly(Processor):
 
     def __init__(self, config: AnomalyConfig, settings: Settings) -> None:
         of_metrics = READS if config.metrics else ()
-        self.reads = tuple(dict.fromkeys((*SPAN_COLUMNS, *OPERATION_COLUMNS, *config.differs_by, *of_metrics)))
+        self.reads = tuple(
+            dict.fromkeys((*SPAN_COLUMNS, "duration_nano", *OPERATION_COLUMNS, *config.differs_by, *of_metrics))
+        )
         self.tick_interval_s = min(1.0, config.window)
         self._window = round(config.window * 1e9)
         self._lateness = round(config.lateness * 1e9)
@@ -71,7 +74,7 @@ class Anomaly(Processor):
         self._detector = make(config.detector, config.detector_parameters)
         self.watch = MetricWatch(config.metrics, make("seasonal", {}), config.max_series)
         self._metric_threshold = config.metric_threshold
-        self.differences = Differences(config.differs_by)
+        self.differences = Differences(config.differs_by, self._window)
         self.evidence = Evidence()
         self.incidents = Incidents(config.threshold, config.close_ticks, config.lasting_ticks)
         self.book = Book(self.incidents.open)
@@ -105,9 +108,11 @@ class Anomaly(Processor):
         self._close_ticks(now)
         if self._store.open_tick < 0:
             self._store.skip_to(max(0, (now - self._lateness) // self._window))
-        operations = self.inputs.operations_of(spans)
-        self.differences.add(spans, operations, self.inputs)
-        self._store.add(spans, operations, now // self._window)
+        kept = self._store.thinned(spans)
+        if kept is not None:
+            operations = self.inputs.operations_of(kept)
+            self.differences.add(kept, operations, self.inputs)
+            self._store.add(kept, operations, now // self._window)
         return spans
 
     def process_metrics(self, metrics: MetricBatch) -> MetricBatch:
@@ -131,6 +136,7 @@ class Anomaly(Processor):
         """Take up a snapshot; from one that is damaged or of another version nothing is taken, and that is counted."""
         try:
             self._since = checkpoint.load(state, self._parts())
+            self.differences.suspect(self._since)
         except ValueError as error:
             self._telemetry.count(own_metrics.COLD_STARTS, 1)
             self._telemetry.logger.limited("cold_start", "Detectors start without memory.", error=str(error))
@@ -212,7 +218,7 @@ class Anomaly(Processor):
         ill = self.evidence.total > FROZEN_FROM  # before this tick: a burst of one tick belongs to a series' nature
         surprise = self._detector.score(matrix)
         before = self.evidence.total.copy()
-        self.evidence.add(surprise, matrix.present, self.bank)
+        self.evidence.add(surprise, matrix, self.bank)
         band = self._detector.expected() or (np.full(len(matrix), np.nan),) * 2
         spans = Strangest(self.inputs, joined, (band[0] + band[1]) / 2)
         self._outputs.show_series(self.bank, matrix, self.evidence.total, band)
@@ -274,6 +280,7 @@ class Anomaly(Processor):
         suspects = np.flatnonzero(scores >= ONSET_SHARE * self._threshold).tolist()
         services = self.bank.services
         self._since = {services[number]: self._since.get(services[number], second) for number in suspects}
+        self.differences.suspect(self._since)
 
     def no_data(self, second: float) -> None:
         """A tick without any telemetry: missing, not zero."""

@@ -83,7 +83,9 @@ class RobustDetector(RowArrays):
         """
         if not len(matrix) == len(matrix.fall) == len(self.rows):
             raise ValueError(f"{len(matrix)} series for {len(self.rows)} rows")
-        surprise, self._squares = np.empty((2, len(matrix)))
+        if len(self._squares) != len(matrix):
+            self._squares = np.empty(len(matrix))
+        surprise = np.empty(len(matrix))
         self._count = matrix.count
         score_rows(
             matrix.mean,

@@ -18,12 +18,12 @@ import math
 import cython
 
 if cython.compiled:
-    from cython.cimports.libc.math import isfinite, log10, sqrt
+    from cython.cimports.libc.math import fabs, isfinite, log10, sqrt
     from cython.cimports.pipeline.memory import bytes_at, doubles_at
 else:
     from pipeline.memory import bytes_at, doubles_at
 
-    isfinite, log10, sqrt = math.isfinite, math.log10, math.sqrt
+    fabs, isfinite, log10, sqrt = math.fabs, math.isfinite, math.log10, math.sqrt
 
 COLUMNS = ("level", "between", "within", "ticks", "inflation2", "rate", "excess", "excesses")
 
@@ -153,12 +153,17 @@ def learn_rows(
     k: cython.Py_ssize_t
     known: cython.bint
     hot: cython.bint
+    level: cython.double
+    between: cython.double
+    within: cython.double
+    ticks: cython.double
+    inflation2: cython.double
+    size: cython.double
     slow: cython.double
     speed: cython.double
     step: cython.double
     square: cython.double
     part: cython.double
-    size: cython.double
     value: cython.double
     if n == 0:
         return
@@ -173,18 +178,23 @@ def learn_rows(
             if not (c[i] > 0.0 and isfinite(m[i]) and isfinite(v[i])):
                 continue
             k = i * _width
-            known = a[k + 3] >= warm_up
+            level = a[k]
+            between = a[k + 1]
+            within = a[k + 2]
+            ticks = a[k + 3]
+            inflation2 = a[k + 4]
+            known = ticks >= warm_up
             slow = frozen_rate if ill[i] else 1.0
             hot = known and (ill[i] != 0 or z2[i] > _out_of_band2)
-            a[k + 3] += 1.0
+            ticks += 1.0
             speed = pace
             if hot:
                 speed = pace * frozen_rate
-            elif a[k + 3] * pace < 1.0:
-                speed = 1.0 / a[k + 3]
-            step = m[i] - a[k]
+            elif ticks * pace < 1.0:
+                speed = 1.0 / ticks
+            step = m[i] - level
             square = step * step
-            part = a[k + 2] / c[i] if c[i] > 1.0 else a[k + 2]
+            part = within / c[i] if c[i] > 1.0 else within
             if known:
                 # how often the series exceeds, and by how much
                 if z2[i] > _tail_from2:
@@ -196,35 +206,35 @@ def learn_rows(
                         value = size - _tail_from
                     value = value - a[k + 6]
                     value = value * slow * (1.0 / a[k + 7] if a[k + 7] < 100.0 else 0.01)
-                    a[k + 6] += value
-                    if a[k + 6] < 0.3:
-                        a[k + 6] = 0.3
+                    value = a[k + 6] + value
+                    a[k + 6] = value if value > 0.3 else 0.3
                 else:
                     a[k + 5] -= tail_rate * slow * a[k + 5]
-                value = _winsor2 * (a[k + 1] + part + floor2)
+                value = _winsor2 * (between + part + floor2)
                 if square > value:
                     step = sqrt(value) if step > 0.0 else -sqrt(value)
                     square = value
                 # how much wider z is than it should be: what the two variances do not explain
-                value = a[k + 4] if a[k + 4] > _min_inflation2 else _min_inflation2
+                value = inflation2 if inflation2 > _min_inflation2 else _min_inflation2
                 value = z2[i] * value
-                if value > 16.0:
-                    value = 16.0
-                value = a[k + 4] + (0.1 * pace if hot else pace) * (value - a[k + 4])
+                value = value if value < 16.0 else 16.0
+                value = inflation2 + (0.1 * pace if hot else pace) * (value - inflation2)
                 a[k + 4] = value if value > 0.16 else 0.16
-            value = square - part if square > part else 0.0
-            a[k] += speed * step
-            a[k + 1] += speed * (value - a[k + 1])
+            # the larger of it and 0, without a branch: one in three ticks is beyond, nobody can foretell which
+            value = 0.5 * (square - part + fabs(square - part))
+            between += speed * (value - between)
             if c[i] >= 2.0:
                 # from the variance inside the tick
-                value = 9.0 * a[k + 2] + 0.01
-                if v[i] < value:
-                    value = v[i]
-                a[k + 2] += speed * (value - a[k + 2])
-            elif c[i] == 1.0 and a[k + 3] >= 2.0:
+                value = 9.0 * within + 0.01
+                value = v[i] if v[i] < value else value
+                within += speed * (value - within)
+            elif c[i] == 1.0 and ticks >= 2.0:
                 # one value has none: from how well both variances together explain the step
-                value = square / (a[k + 1] + a[k + 2] + 1e-9)
-                if value > 9.0:
-                    value = 9.0
-                value = a[k + 2] * (1.0 + speed * (value - 1.0))
-                a[k + 2] = value if value > 1e-5 else 1e-5
+                value = square / (between + within + 1e-9)
+                value = value if value < 9.0 else 9.0
+                value = within * (1.0 + speed * (value - 1.0))
+                within = value if value > 1e-5 else 1e-5
+            a[k] = level + speed * step
+            a[k + 1] = between
+            a[k + 2] = within
+            a[k + 3] = ticks

@@ -19,6 +19,8 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.api import SpanBatch
+from pipeline.model.records import Level
+from processors.anomaly import span_words
 from processors.anomaly.span_join import DUPLICATE, ROOT, UNKNOWN, WORDS, join
 
 Int32s = npt.NDArray[np.int32]
@@ -34,14 +36,9 @@ LOW = np.uint64(0xFFFF_FFFF)
 
 FATES = ("joined", "late", "future", "thinned", "duplicate")
 """What becomes of a span."""
-MAX_NANO = np.uint64(1 << 42)
-"""Longer durations (73 minutes) are cut, so that no sum overflows."""
 MAX_THINNING = 30
 FUTURE_TICKS = 6
 """Spans that end more ticks than this after the current one are refused: a sender's clock is wrong."""
-
-SPAN_COLUMNS = ("trace_id", "span_id", "parent_span_id", "end_time_unix_nano", "duration_nano", "kind", "status_code")
-_MULTIPLIER = np.uint64(0x9E37_79B9_7F4A_7C15)
 
 
 class Joined(NamedTuple):
@@ -97,6 +94,8 @@ class SpanStore:
         self.fates = np.zeros(len(FATES), np.int64)
         self.waiting = np.empty((0, WORDS), np.uint64)
         self._seed = seed
+        self._projection: object = None
+        self._fields: tuple[int, ...] = ()
         self._words = np.empty((1024, WORDS), np.uint64)
         self._used = 0
 
@@ -108,6 +107,18 @@ class SpanStore:
         """Memory of the buffers."""
         return self._words.nbytes + self.waiting.nbytes
 
+    def thinned(self, spans: SpanBatch) -> SpanBatch | None:
+        """The spans that are to be looked at, None for none: all, unless traces are being thinned out."""
+        if not self.thinning:
+            return spans
+        n = len(spans)
+        kept = np.empty(n, np.uint8)
+        records, fields = spans.records, self._fields_of(spans)
+        first, width = records.first[Level.ITEM], records.width[Level.ITEM]
+        left = span_words.sample(records.words, first, width, fields, spans.rows, n, self.thinning, kept)
+        self.fates[FATES.index("thinned")] += n - left
+        return spans.where(kept.view(np.bool_)) if left else None
+
     def add(self, spans: SpanBatch, operations: Int32s, current_tick: int) -> None:
         """Take in a batch.
 
@@ -115,25 +126,16 @@ class SpanStore:
             operations: int32[n], number of each span's operation.
             current_tick: The tick that the clock is in.
         """
-        n = len(spans)
-        out = self._room(n)
-        trace = spans["trace_id"].view(np.uint64)
-        out[:, :2] = trace
-        out[:, SPAN] = spans["span_id"].view(np.uint64)[:, 0]
-        out[:, PARENT] = spans["parent_span_id"].view(np.uint64)[:, 0]
-        out[:, END] = spans["end_time_unix_nano"]
-        np.minimum(spans["duration_nano"].view(np.uint64), MAX_NANO, out=out[:, DURATION])
-        flags = spans["kind"].codes.astype(np.uint64) << KIND_SHIFT
-        flags |= (spans["status_code"] == "STATUS_CODE_ERROR") * FAILED
-        out[:, OPERATION] = operations.astype(np.uint64) | flags
-        kept = self._in_time(out, current_tick)
-        if self.thinning:
-            kept &= self._sampled(out)
-            self.fates[FATES.index("thinned")] += n - int(kept.sum())
-        if not kept.all():
-            chosen = out[kept]
-            out[: len(chosen)] = chosen
-            n = len(chosen)
+        out = self._room(len(spans))
+        records, fields = spans.records, self._fields_of(spans)
+        first, width = records.first[Level.ITEM], records.width[Level.ITEM]
+        begin = max(self.open_tick, 0) * int(self.window)
+        until = (current_tick + FUTURE_TICKS + 1) * int(self.window)
+        n, late, future = span_words.fill(
+            out, records.words, first, width, fields, spans.rows, operations, begin, until, self.keep_late
+        )
+        self.fates[FATES.index("late")] += late
+        self.fates[FATES.index("future")] += future
         self._used += n
         while self._used > self.max_spans and self.thinning < MAX_THINNING:
             self._thin()
@@ -148,10 +150,12 @@ class SpanStore:
         self.open_tick += 1
         pending = self._words[: self._used]
         ours = pending[:, END] // self.window <= np.uint64(max(tick, 0))
-        new = pending[ours]
-        left = pending[~ours]
-        self._words[: len(left)] = left
-        self._used = len(left)
+        if ours.all():
+            new, self._used = pending, 0
+        else:
+            new, left = pending[ours], pending[~ours]
+            self._words[: len(left)] = left
+            self._used = len(left)
         if len(new) < self.max_spans // 4 and self.thinning:
             self.thinning -= 1
         return self._join(new, service_of, tick) if len(new) else None
@@ -211,28 +215,20 @@ class SpanStore:
             waiting = waiting[order[-self.max_spans :]]
         self.waiting = waiting
 
-    def _in_time(self, words: UInt64s, current_tick: int) -> Bools:
-        ticks = words[:, END] // self.window
-        late = ticks < np.uint64(max(self.open_tick, 0))
-        future = ticks > np.uint64(current_tick + FUTURE_TICKS)
-        if late.any():
-            self.fates[FATES.index("late")] += int(late.sum())
-            if self.keep_late:
-                words[late, END] = np.uint64(self.open_tick) * self.window
-                late = np.zeros(len(words), bool)
-        if future.any():
-            self.fates[FATES.index("future")] += int(future.sum())
-        return ~(late | future)
-
-    def _sampled(self, words: UInt64s) -> Bools:
-        """bool[n]: spans of the traces that are kept."""
-        hashed = (words[:, TRACE] ^ words[:, TRACE + 1]) * _MULTIPLIER
-        kept: Bools = hashed >> np.uint64(64 - self.thinning) == 0
-        return kept
+    def _fields_of(self, spans: SpanBatch) -> tuple[int, ...]:
+        """Where the rows of a batch have the columns that are read."""
+        if spans.projection is not self._projection:
+            found = [spans.projection.field(column) for column in span_words.COLUMNS]
+            self._fields = tuple(field.word for field in found if field is not None)
+            self._projection = spans.projection
+        return self._fields
 
     def _thin(self) -> None:
         self.thinning += 1
-        kept = self.pending[self._sampled(self.pending)]
+        mask = np.empty(self._used, np.uint8)
+        words = self._words.reshape(-1)
+        span_words.sample(words, 0, WORDS, (TRACE,), None, self._used, self.thinning, mask)
+        kept = self.pending[mask.view(np.bool_)]
         self.fates[FATES.index("thinned")] += self._used - len(kept)
         self._words[: len(kept)] = kept
         self._used = len(kept)

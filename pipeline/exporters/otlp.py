@@ -13,6 +13,7 @@ import grpc
 from pydantic import Field, field_validator
 
 from pipeline.api import Collect, ComponentConfig, Settings
+from pipeline.authentication import AuthConfig, client_authenticator
 from pipeline.codec.otlp_split import split
 from pipeline.config.durations import Duration
 from pipeline.config.secrets import Secret
@@ -48,6 +49,7 @@ class OtlpConfig(PushConfig):
     endpoint: str
     tls: ClientTls = ClientTls()
     headers: dict[str, Secret] = Field(default_factory=dict)
+    auth: AuthConfig | None = None
     compression: Literal["gzip", "deflate", "none", ""] = "gzip"
     keepalive: KeepaliveConfig = KeepaliveConfig()
     balancer_name: Literal["round_robin", "pick_first"] = "round_robin"
@@ -93,6 +95,7 @@ class OtlpExporter(PushExporter):
         self._config = config
         self._channel: grpc.Channel | None = None
         self._calls: dict[str, Callable[..., Any]] = {}
+        self._authenticator = client_authenticator(config.auth, settings)
         self._metadata = tuple((name, text.reveal()) for name, text in config.headers.items())
 
     def start(self, collect: Collect) -> None:
@@ -126,12 +129,17 @@ class OtlpExporter(PushExporter):
         if channel is not None:
             channel.close()
 
+    def _metadata_now(self) -> tuple[tuple[str, str], ...]:
+        if self._authenticator is None:
+            return self._metadata
+        return (*self._metadata, *self._authenticator.credentials().items())
+
     def _send(self, signal: Signal, payload: bytes, items: int, timeout_s: float) -> Verdict:  # noqa: ARG002 - Shipping.send
         try:
             body = self._calls[signal.name](
                 payload,
                 timeout=timeout_s or None,
-                metadata=self._metadata,
+                metadata=self._metadata_now(),
                 wait_for_ready=self._config.wait_for_ready or None,
             )
         except grpc.RpcError as error:

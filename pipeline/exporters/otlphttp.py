@@ -13,6 +13,7 @@ from pydantic import Field, field_validator, model_validator
 
 from pipeline import __version__
 from pipeline.api import Collect, ComponentConfig, Settings
+from pipeline.authentication import AuthConfig, client_authenticator
 from pipeline.codec.otlp_json_encode import encode_json
 from pipeline.codec.otlp_split import split
 from pipeline.config.durations import Duration
@@ -55,6 +56,7 @@ class OtlpHttpConfig(PushConfig):
     logs_endpoint: str = ""
     tls: ClientTls = ClientTls()
     headers: dict[str, Secret] = Field(default_factory=dict)
+    auth: AuthConfig | None = None
     compression: Compression = "gzip"
     encoding: Literal["proto", "json"] = "proto"
 
@@ -96,6 +98,7 @@ class OtlpHttpExporter(PushExporter):
         super().__init__(config, settings)
         self._config = config
         self._client: HttpClient | None = None
+        self._authenticator = client_authenticator(config.auth, settings)
         self._compress, encoding = compressor(config.compression)
         self._headers = {
             "content-type": CONTENT_TYPES[config.encoding],
@@ -139,7 +142,10 @@ class OtlpHttpExporter(PushExporter):
         body = payload if self._config.encoding == "proto" else encode_json(payload, signal.request)
         if self._compress is not None:
             body = self._compress(body)
-        answer = client.send(url, body, self._headers, timeout_s)
+        headers = self._headers
+        if self._authenticator is not None:
+            headers = {**headers, **self._authenticator.credentials()}
+        answer = client.send(url, body, headers, timeout_s)
         if isinstance(answer, Verdict):
             return answer
         return http_verdict(answer, signal, self._settings.clock.unix_nano())

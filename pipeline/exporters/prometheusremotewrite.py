@@ -20,6 +20,7 @@ from pydantic import Field, field_validator
 
 from pipeline import __version__
 from pipeline.api import Collect, ComponentConfig, Exporter, MetricBatch, MetricSnapshot, Settings
+from pipeline.authentication import AuthConfig, client_authenticator
 from pipeline.codec.prometheus_families import TARGET_INFO, assemble
 from pipeline.codec.prometheus_labels import Format, LabelOptions, LabelWriter
 from pipeline.codec.prometheus_names import Escaping, MetricType, Namer, Strategy
@@ -82,6 +83,7 @@ class RemoteWriteConfig(ComponentConfig):
     namespace: str = ""
     external_labels: dict[str, str] = Field(default_factory=dict)
     headers: dict[str, Secret] = Field(default_factory=dict)
+    auth: AuthConfig | None = None
     tls: ClientTls = ClientTls()
     timeout: Duration = 5.0
     add_metric_suffixes: bool = True
@@ -140,6 +142,7 @@ class RemoteWriteExporter(Exporter):
         self._lock = threading.Lock()
         self._queues: list[SendingQueue] = []
         self._client: HttpClient | None = None
+        self._authenticator = client_authenticator(config.auth, settings)
         self._headers = {
             "user-agent": f"weir/{__version__}",
             **{name.lower(): text.reveal() for name, text in config.headers.items()},
@@ -242,6 +245,7 @@ class RemoteWriteExporter(Exporter):
             "content-encoding": "snappy",
             "x-prometheus-remote-write-version": version,
             **self._headers,
+            **(self._authenticator.credentials() if self._authenticator is not None else {}),
         }
         body = bytes(cramjam.snappy.compress_raw(payload))
         answer = client.send(self._config.endpoint, body, headers, timeout_s)

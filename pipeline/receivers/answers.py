@@ -53,6 +53,7 @@ _BY_ERROR = (
 )
 _BY_HTTP_STATUS = {
     400: ("malformed", Code.INVALID_ARGUMENT),
+    401: ("unauthenticated", Code.UNAUTHENTICATED),
     404: ("unsupported", Code.UNIMPLEMENTED),
     405: ("unsupported", Code.UNIMPLEMENTED),
     408: ("timeout", Code.DEADLINE_EXCEEDED),

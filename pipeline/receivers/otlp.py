@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 from pipeline.api import Intake, Receiver, Settings
+from pipeline.authentication import server_authenticator
 from pipeline.endpoint import is_local
 from pipeline.errors import ConfigError
 from pipeline.receivers.admission import Admission
@@ -34,6 +35,11 @@ class OtlpReceiver(Receiver):
     def __init__(self, config: OtlpConfig, settings: Settings) -> None:
         self._config = config
         self._settings = settings
+        self._authenticators = {
+            protocol: server_authenticator(one.auth, settings, f"protocols.{protocol}.auth")
+            for protocol, one in (("grpc", config.protocols.grpc), ("http", config.protocols.http))
+            if one is not None
+        }
         self._servers: dict[str, OtlpGrpc | OtlpHttp] = {}
 
     def start(self, intakes: Mapping[str, Intake]) -> None:
@@ -48,9 +54,13 @@ class OtlpReceiver(Receiver):
         grpc, http = self._config.protocols.grpc, self._config.protocols.http
         try:
             if grpc is not None:
-                self._start("grpc", OtlpGrpc(grpc, delivery, self._tls("grpc", grpc.tls)), grpc)
+                self._start(
+                    "grpc", OtlpGrpc(grpc, delivery, self._tls("grpc", grpc.tls), self._authenticators["grpc"]), grpc
+                )
             if http is not None:
-                self._start("http", OtlpHttp(http, delivery, self._tls("http", http.tls)), http)
+                self._start(
+                    "http", OtlpHttp(http, delivery, self._tls("http", http.tls), self._authenticators["http"]), http
+                )
         except ConfigError:
             self.shutdown()
             raise
@@ -83,7 +93,10 @@ class OtlpReceiver(Receiver):
         host, port = server.address
         logger.info("listening", protocol=protocol, endpoint=f"{host}:{port}")
         if config.tls is None and not is_local(config.endpoint):
-            logger.warning("anybody who can reach the endpoint can send to it, unencrypted", endpoint=config.endpoint)
+            what = "anybody who can reach the endpoint can send to it, unencrypted"
+            if config.auth is not None:
+                what = "tokens are sent to the endpoint unencrypted: whoever can listen can send"
+            logger.warning(what, endpoint=config.endpoint)
 
     def _tls(self, protocol: str, config: TlsConfig | None) -> ServerTls | None:
         if config is None:

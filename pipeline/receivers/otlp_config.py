@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field, field_validator, model_validator
 
 from pipeline.api import ComponentConfig
+from pipeline.authentication import AuthConfig
 from pipeline.config.durations import Duration
 from pipeline.endpoint import Endpoint
 from pipeline.tls import TlsConfig
@@ -63,6 +64,7 @@ class GrpcConfig(ComponentConfig):
     """How long the message of a call may take to arrive. Weir's own key."""
     keepalive: Keepalive = Keepalive()
     tls: TlsConfig | None = None
+    auth: AuthConfig | None = None
 
     @field_validator("tls")
     @classmethod
@@ -111,6 +113,7 @@ class HttpConfig(ComponentConfig):
     idle_timeout: Duration = 60.0
     keep_alives_enabled: bool = True
     tls: TlsConfig | None = None
+    auth: AuthConfig | None = None
     cors: CorsConfig | None = None
     response_headers: dict[str, str] = Field(default_factory=dict)
     """Further headers of every answer."""

@@ -20,6 +20,7 @@ from google.rpc.code_pb2 import Code
 from grpc_health.v1 import health, health_pb2
 from grpc_status import rpc_status
 
+from pipeline.authentication import ServerAuthenticator
 from pipeline.codec.compression import decompress
 from pipeline.endpoint import listen, split_endpoint, unusable
 from pipeline.errors import MalformedPayload
@@ -45,10 +46,18 @@ class OtlpGrpc:
         config: Address and limits.
         delivery: Where requests go.
         tls: Certificates, loaded; None for plain text.
+        authenticator: Judges calls; None: all may send. Health is open to all.
     """
 
-    def __init__(self, config: GrpcConfig, delivery: Delivery, tls: ServerTls | None = None) -> None:
+    def __init__(
+        self,
+        config: GrpcConfig,
+        delivery: Delivery,
+        tls: ServerTls | None = None,
+        authenticator: ServerAuthenticator | None = None,
+    ) -> None:
         self._config = config
+        self._authenticator = authenticator
         self._delivery = delivery
         self._tls = tls
         self._workers = GrpcWorkers(config.receive_timeout or math.inf)
@@ -85,6 +94,8 @@ class OtlpGrpc:
 
     def export(self, signal: Signal, requests: Any, context: Any) -> bytes:
         """Answer one call."""
+        if self._authenticator is not None and (reason := self._authenticator.refusal(_headers(context))):
+            _abort(context, self._delivery.refuse_status(401, reason, signal.name, TRANSPORT))
         payload = self._receive(requests, context, signal.name)
         if payload is None:
             return b""
@@ -204,6 +215,11 @@ def _decompressed(message: bytes, limit_bytes: int) -> bytes:
         with contextlib.suppress(MalformedPayload):
             return decompress(message, "deflate", limit_bytes)
     return message
+
+
+def _headers(context: Any) -> dict[str, str]:
+    """The metadata of a call that are text."""
+    return {key: value for key, value in context.invocation_metadata() if isinstance(value, str)}
 
 
 def _abort(context: Any, answer: Answer) -> NoReturn:

@@ -14,6 +14,7 @@ from dataclasses import replace
 from functools import lru_cache
 
 from pipeline.api import Outcome
+from pipeline.authentication import ServerAuthenticator
 from pipeline.codec.compression import decompress
 from pipeline.codec.otlp_json import translate
 from pipeline.errors import PayloadTooLarge
@@ -44,15 +45,25 @@ class OtlpHttp:
         config: Address, paths and limits.
         delivery: Where requests go.
         tls: Certificates, loaded; None for plain text.
+        authenticator: Judges requests; None: all may send.
     """
 
-    def __init__(self, config: HttpConfig, delivery: Delivery, tls: ServerTls | None = None) -> None:
+    def __init__(
+        self,
+        config: HttpConfig,
+        delivery: Delivery,
+        tls: ServerTls | None = None,
+        authenticator: ServerAuthenticator | None = None,
+    ) -> None:
         self._config = config
+        self._authenticator = authenticator
         self._delivery = delivery
         self._routes = {config.path_of(signal.name): signal for signal in SIGNALS.values()}
         self._encodings = frozenset(config.compression_algorithms) - {""} | {"identity"}
-        # RFC 9110 sections 15.5.6 and 15.5.16
+        # RFC 9110 sections 15.5.2, 15.5.6 and 15.5.16
         self._more_headers = {405: {"allow": "POST"}, 415: {"accept-encoding": ", ".join(sorted(self._encodings))}}
+        if authenticator is not None:
+            self._more_headers[401] = {"www-authenticate": authenticator.challenge}
         self._cors = Cors(config.cors) if config.cors is not None else None
         decorates = self._cors is not None or bool(config.response_headers)
         self._server = HttpServer(
@@ -96,6 +107,8 @@ class OtlpHttp:
         if request.method != "POST":
             return self.refuse(request, 405, "send telemetry with POST")
         headers = request.headers
+        if self._authenticator is not None and (reason := self._authenticator.refusal(headers)):
+            return self.refuse(request, 401, reason)
         content_type = _media_type(headers.get("content-type", ""))
         if content_type not in _SUCCESS:
             return self.refuse(request, 415, f"the content type must be {PROTOBUF} or {JSON}")

@@ -50,6 +50,7 @@ class DeltaToCumulative(Processor):
     adds = WRITES
     keyed_by = ("resource", "metric.name", "attributes")
     state_version = "1"
+    saved_while_running = False  # a total that has become smaller is a reset to Prometheus
 
     def __init__(self, config: DeltaToCumulativeConfig, settings: Settings) -> None:
         self._config = config

@@ -178,6 +178,11 @@ def test_a_restart_changes_nothing(kind: str) -> None:
     assert stopped.own.value(TRACKED) == running.own.value(TRACKED) == 2
 
 
+def test_totals_are_not_taken_up_after_a_crash() -> None:
+    """Those of half a minute ago are smaller than what was sent since, which ``rate`` would take for a reset."""
+    assert not DeltaToCumulative.saved_while_running
+
+
 def test_a_restart_makes_no_stream_younger() -> None:
     run = Harness(DeltaToCumulative, max_stale="5m")
     send(run)

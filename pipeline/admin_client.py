@@ -23,6 +23,11 @@ Endpoint = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="As JSON.")]
 
 
+def say(line: str) -> None:
+    """Print a line. Names come from telemetry: no control character of theirs reaches the terminal."""
+    typer.echo("".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in line))
+
+
 def ask_admin(endpoint: str, method: str, path: str, body: Mapping[str, Any] | None = None, token: str = "") -> Any:
     """The JSON of an answer; ends with status 1 where there is none or it is a refusal."""
     parts = urllib.parse.urlsplit(endpoint if "://" in endpoint else f"http://{endpoint}")

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from pipeline.admin_client import DEFAULT, Endpoint, Json, ask_admin
+from pipeline.admin_client import DEFAULT, Endpoint, Json, ask_admin, say
 
 app = typer.Typer(help="Incidents that a running Weir has found.")
 
@@ -33,7 +33,7 @@ def list_(
         typer.echo(json.dumps(found, indent=2, ensure_ascii=False))
         return
     for one in found:
-        typer.echo(_mute_line(one) if mutes else _line(one))
+        say(_mute_line(one) if mutes else _line(one))
     if not found:
         typer.echo("no mutes" if mutes else "no incidents")
 
@@ -42,7 +42,11 @@ def list_(
 def show(incident: Id, endpoint: Endpoint = DEFAULT, as_json: Json = False) -> None:
     """One incident: causes, evidence, suspects, traces."""
     one = ask_admin(endpoint, "GET", f"incidents/{_quoted(incident)}")
-    typer.echo(json.dumps(one, indent=2, ensure_ascii=False) if as_json else "\n".join(_story(one)))
+    if as_json:
+        typer.echo(json.dumps(one, indent=2, ensure_ascii=False))
+        return
+    for line in _story(one):
+        say(line)
 
 
 @app.command()

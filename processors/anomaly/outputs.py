@@ -125,12 +125,7 @@ class Outputs:
         was, is_active = before >= self._active_from, now >= self._active_from
         began = _strongest(is_active & ~was & matrix.present, now)
         examples = {row: spans.of(row) for row in began[:MAX_EVENTS]}
-        rows = self._exported(bank, np.array(began, np.int64))
-        for row, target in zip(began, rows.tolist(), strict=True):
-            if target >= 0:
-                shown = examples.get(row) or None
-                ids = SpanIds.of(shown[:1]) if shown else None
-                self.onsets.add(np.array([target], np.int32), exemplars_from=ids)
+        self._count_onsets(bank, began, examples)
         if self._logs.wanted:
             ended = _strongest(was & ~is_active, before)
             for what, turned in ((names.ANOMALY_OPENED, began), (names.ANOMALY_RESOLVED, ended)):
@@ -138,6 +133,13 @@ class Outputs:
                     self._tell_anomaly(what, bank.names(row), row, matrix, now, band, examples.get(row, []))
             withheld = max(len(began) - MAX_EVENTS, 0) + max(len(ended) - MAX_EVENTS, 0)
             self._telemetry.count(own_metrics.EVENTS_WITHHELD, withheld)
+
+    def _count_onsets(self, bank: SeriesBank, began: list[int], examples: dict[int, list[Example]]) -> None:
+        targets = self._exported(bank, np.array(began, np.int64))
+        shown = np.array([bool(examples.get(row)) for row in began], bool) & (targets >= 0)
+        first = [examples[row][0] for row, is_shown in zip(began, shown.tolist(), strict=True) if is_shown]
+        self.onsets.add(targets[shown], exemplars_from=SpanIds.of(first))
+        self.onsets.add(targets[~shown & (targets >= 0)])
 
     def _tell_anomaly(
         self,

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from typer.testing import CliRunner
 
+from pipeline.admin_client import say
 from pipeline.cli import app
 from pipeline.service.engine import Engine
 from pipeline.testing import FakeClock, span_batch
@@ -117,6 +120,45 @@ def test_what_cannot_be_done_is_explained(endpoint: str, arguments: list[str], s
     result = CliRunner().invoke(app, ["incidents", *arguments, "--endpoint", endpoint])
     assert result.exit_code == status
     assert said in result.output
+
+
+def test_names_cannot_play_with_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    say("evil\x1b[2Jservice\r\u202e →  fine")
+    assert capsys.readouterr().out == "evil\ufffd[2Jservice\ufffd\ufffd →  fine\n"
+
+
+def test_exemplars_are_on_the_metrics_page() -> None:
+    """The ids on the page are those of the event."""
+    text = CONFIGURATION.replace(
+        "metrics: , debug: }", 'prometheus: {endpoint: "127.0.0.1:0", enable_open_metrics: true}}'
+    )
+    text = text.replace("[metrics]", "[prometheus]").replace("extensions: [admin]", "extensions: []")
+    text = "\n".join(line for line in text.splitlines() if "logs:" not in line)
+    clock = FakeClock()
+    engine = Engine(checked(text), clock)
+    engine.start()
+    consume = engine.graph.consumers["feed", "traces"]
+    for tick in range(62):
+        consume(span_batch(spans=calls(tick, fault={"payment:amex": 8.0} if tick >= 50 else None)))
+        clock.advance(10)
+    exporter: Any = engine.graph.exporters["prometheus"]
+    request = urllib.request.Request(
+        "http://{}:{}/metrics".format(*exporter.address), headers={"accept": "application/openmetrics-text"}
+    )
+    with urllib.request.urlopen(request, timeout=20) as answer:
+        page = answer.read().decode()
+    anomaly: Any = engine.graph.processors["connectors", "anomaly"]
+    [incident] = anomaly.list_incidents()
+    engine.stop(1.0)
+    families = {family.name: family for family in text_string_to_metric_families(page)}
+    found = [
+        sample.exemplar.labels
+        for name in ("weir_incident_time_to_detect_seconds", "weir_anomaly_onsets")
+        for sample in families[name].samples
+        if sample.exemplar
+    ]
+    assert found[0] in incident["exemplars"]
+    assert len(found) > 1
 
 
 def test_nobody_at_home() -> None:

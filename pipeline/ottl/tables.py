@@ -31,19 +31,21 @@ class Tables:
         now_unix_nano: What ``Now()`` is.
     """
 
-    __slots__ = ("_index", "batch", "now_unix_nano", "records")
+    __slots__ = ("_field", "_index", "_item_level", "batch", "now_unix_nano", "records")
 
     def __init__(self, batch: Batch, now_unix_nano: int) -> None:
         self.batch = batch
         self.records: Records = batch.records
         self.now_unix_nano = now_unix_nano
+        self._field = batch.projection.field
+        self._item_level = batch.item_level
         self._index: dict[tuple[Level, Level], Index] = {}
 
     def rows(self, level: Level) -> Int32s | None:
         """Rows of a table that are looked at; None: all."""
-        if level == self.batch.item_level:
-            return self.batch.rows
-        return self.batch.rows_at(level) if level > self.batch.item_level else None
+        if level < self._item_level:
+            return None
+        return self.batch.rows if level == self._item_level else self.batch.rows_at(level)
 
     def size(self, level: Level) -> int:
         """How many rows that are."""
@@ -52,7 +54,7 @@ class Tables:
 
     def field(self, column: str) -> Field:
         """Where a column stands. It has been declared, else the condition would not be here."""
-        field = self.batch.projection.field(column)
+        field = self._field(column)
         if field is None:
             raise KeyError(f"column {column!r} is not in this batch: declare what Condition.reads says")
         return field

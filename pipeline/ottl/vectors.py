@@ -174,20 +174,14 @@ def remembered(function: Callable[[Any], Any], raw: bytes, memory: dict[Any, Any
 def equal_texts(tables: Tables, field: Field, constant: str, *, typed: bool) -> Bools:
     """bool[n]: cells with exactly this text. Cost: one native pass."""
     records = tables.records
-    n = tables.size(field.level)
+    level, word, _ = field
+    rows = tables.rows(level)
+    n = records.count[level] if rows is None else len(rows)
     hits = np.empty(n, bool)
     if n:
-        scan.equal_cells(
-            records.payload,
-            records.words,
-            records.first[field.level] + field.word,
-            records.width[field.level],
-            tables.rows(field.level),
-            n,
-            typed,
-            constant.encode("utf-8", "surrogateescape"),
-            hits.view(np.uint8),
-        )
+        first, width = records.first[level] + word, records.width[level]
+        wanted = constant.encode("utf-8", "surrogateescape")
+        scan.equal_cells(records.payload, records.words, first, width, rows, n, typed, wanted, hits.view(np.uint8))
     return hits
 
 

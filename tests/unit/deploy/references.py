@@ -56,7 +56,7 @@ def _selectors(objects: _Objects) -> Iterator[str]:
 
 def _ports(objects: _Objects) -> Iterator[str]:
     for service in objects.of("Service"):
-        for port in service["spec"]["ports"]:
+        for port in service["spec"].get("ports", ()):
             if port["targetPort"] not in objects.port_names:
                 yield f"{_name(service)} leads to port {port['targetPort']}, which the pod has not"
     for policy in objects.of("NetworkPolicy"):
@@ -99,6 +99,12 @@ def _targets(objects: _Objects) -> Iterator[str]:
             yield f"{_name(one)} scales {target}"
         if "replicas" in objects.workload["spec"]:
             yield f"{_name(one)} and replicas contradict each other"
+    for one in objects.of("PodMonitor"):
+        if not one["spec"]["selector"]["matchLabels"].items() <= objects.pod["metadata"]["labels"].items():
+            yield f"{_name(one)} selects no pod"
+        for endpoint in one["spec"]["podMetricsEndpoints"]:
+            if endpoint["port"] not in objects.port_names:
+                yield f"{_name(one)} fetches port {endpoint['port']}, which the pod has not"
     for one in objects.of("ServiceMonitor"):
         selector = one["spec"]["selector"]["matchLabels"]
         found = [s for s in objects.of("Service") if selector.items() <= s["metadata"].get("labels", {}).items()]

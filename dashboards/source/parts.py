@@ -48,7 +48,6 @@ BURN_STEPS: Steps = ((1.0, ORANGE), (6.0, RED))
 APDEX_STEPS: Steps = ((0.7, ORANGE), (0.85, GREEN))
 """Apdex Technical Specification 1.1: below 0.70 poor, from 0.85 good."""
 NO_STEPS: Steps = ()
-RISING_IS_GOOD = (BUDGET_STEPS, APDEX_STEPS)
 ROOM = 1.05
 BAND_COLOR, BAND_OPACITY = "super-light-blue", 14
 
@@ -312,11 +311,16 @@ def _describe(
 ) -> None:
     panel.title(title).description(description).unit(unit).span(width).height(height)
     panel.datasource(DATASOURCE).interval("$min_step")
-    levels = [models.Threshold(value=None, color=RED if steps in RISING_IS_GOOD else low)]
+    levels = [models.Threshold(value=None, color=_base(steps, low))]
     levels += [models.Threshold(value=value, color=color) for value, color in steps]
     panel.thresholds(dashboard.ThresholdsConfig().mode(models.ThresholdsMode.ABSOLUTE).steps(levels))
     if links:
         panel.data_links([dashboard.DashboardLink(link.title).url(link.url) for link in links])
+
+
+def _base(steps: Steps, low: str) -> str:
+    """The colour below all steps: where they end in green, more is better."""
+    return RED if steps and steps[-1][1] == GREEN else low
 
 
 def _column(column: Column) -> list[models.DynamicConfigValue]:
@@ -324,7 +328,7 @@ def _column(column: Column) -> list[models.DynamicConfigValue]:
     if column.decimals is not None:
         values.append(models.DynamicConfigValue("decimals", column.decimals))
     if column.steps:
-        first = RED if column.steps in RISING_IS_GOOD else GREEN
+        first = _base(column.steps, GREEN)
         steps: list[dict[str, Any]] = [{"value": None, "color": first}]
         steps += [{"value": value, "color": color} for value, color in column.steps]
         values.append(models.DynamicConfigValue("thresholds", {"mode": "absolute", "steps": steps}))

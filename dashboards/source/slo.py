@@ -9,10 +9,13 @@ from dashboards.source.parts import (
     BUDGET_STEPS,
     BURN_STEPS,
     COUNT,
+    GREEN,
+    ORANGE,
     RATIO,
     RED,
     Column,
     Query,
+    Steps,
     link_to,
     number,
     records,
@@ -27,6 +30,7 @@ from processors.slo import names as slo
 CHOSEN = f'{slo.SERVICE_NAME}=~"$service",{slo.SLO}=~"$slo"'
 BY = f"{slo.SERVICE_NAME}, {slo.SLO}"
 DAY_S = 86400
+EMPTY_STEPS: Steps = ((DAY_S, ORANGE), (7 * DAY_S, GREEN))
 LEGEND = f"{{{{{slo.SLO}}}}}"
 
 
@@ -100,7 +104,7 @@ def build(flavour: Flavour) -> Dashboard:
                 Column(f"max by ({BY}) ({_windowed(slo.SLO_BURN_RATE, '6h')})", "Burn rate, 6h", COUNT, BURN_STEPS, 2),
                 Column(f"max by ({BY}) ({_windowed(slo.SLO_BURN_RATE, '3d')})", "Burn rate, 3d", COUNT, BURN_STEPS, 2),
                 Column(remaining, "Budget left", RATIO, BUDGET_STEPS, 1),
-                Column(_empty_in(remaining), "Empty in", "s"),
+                Column(_empty_in(remaining), "Empty in", "s", EMPTY_STEPS),
             ],
             [(slo.SLO, "SLO"), (slo.SERVICE_NAME, "Service")],
             links=[link_to("service", flavour, "Open the service", service="${__data.fields.Service}")],
@@ -166,10 +170,10 @@ def _windowed(metric: str, window: str) -> str:
 
 
 def _empty_in(remaining: str) -> str:
-    """Seconds until the budget is used up if errors go on as in the last hour."""
+    """Seconds until the budget is used up if errors go on as in the last hour; 0 where it is."""
     period_s = f"{DAY_S} * max by ({BY}) ({recorded.PERIOD_DAYS}{{{CHOSEN}}})"
     burn_rate = f"max by ({BY}) ({_windowed(slo.SLO_BURN_RATE, '1h')})"
-    return f"({remaining} > 0) * {period_s} / ({burn_rate} > 0)"
+    return f"clamp_min({remaining}, 0) * {period_s} / ({burn_rate} > 0)"
 
 
 def _mean(seconds: str) -> str:

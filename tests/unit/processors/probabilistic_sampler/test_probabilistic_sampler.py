@@ -90,6 +90,15 @@ def test_a_span_is_kept_if_its_randomness_is_not_below_the_threshold(ids: list[b
     assert {parse(span.trace_state).threshold for span in out.iter()} <= {threshold}
 
 
+@pytest.mark.parametrize(("percentage", "kept"), [(50, 1), (49, 0), (51, 1)])
+def test_randomness_at_the_threshold_is_kept(percentage: float, kept: int) -> None:
+    trace_id = bytes.fromhex("fefefefefefefefefe80000000000000")
+    run = Harness(ProbabilisticSampler, sampling_percentage=percentage, mode="proportional")
+    assert len(run.process(span_batch(trace_id=trace_id))) == kept
+    assert len(run.process(log_batch(trace_id=trace_id))) == kept
+    assert len(run.process(span_batch(trace_state="ot=rv:80000000000000"))) == kept
+
+
 def random_spans(n: int, seed: int = 1) -> Any:
     """One server span each of n traces."""
     ids = np.random.default_rng(seed).integers(0, 256, (n, 16), np.uint8)

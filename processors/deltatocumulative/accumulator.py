@@ -5,13 +5,13 @@ are taken as they are, since a lost request must not end a stream. Points of a s
 come, so it makes no difference how a sender spreads them over requests. The rules, and the labels of what is dropped,
 are the Collector's. What it leaves open: a point without a recorded value goes on as it is and ends its stream.
 
-Cost: some 5 µs for a point of a sum, 20 for one of an exponential histogram; 40 for the first of a stream.
+Cost: some 5 µs for a point of a sum, 20 for one of an exponential histogram; 25 more for the first of a stream.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from pipeline.model.last_value_points import READS as POINT_READS
 from pipeline.model.last_value_points import Points
-from pipeline.model.metrics import HISTOGRAM, NO_RECORDED_VALUE, POINT_MESSAGES, MetricBatch
+from pipeline.model.metrics import NO_RECORDED_VALUE, POINT_MESSAGES, MetricBatch
 from pipeline.model.records import RANGE, Level
 from processors.deltatocumulative.identity import FamilyIdentities, stream_identity
 from processors.deltatocumulative.streams import Stream, StreamRows, Streams
@@ -61,29 +61,28 @@ class Accumulator:
         """
         batch = _Waiting(metrics, self._now())
         families = self._families.of(metrics)
-        bounds, kinds = metrics["explicit_bounds"], metrics["metric.type"].codes.tolist()
+        kinds = metrics["metric.type"].codes.tolist()
         for i, metric in enumerate(metrics.metric_rows.tolist()):
             kind = kinds[i]
             alias = families[metric] + batch.points.attributes(i)
             stream = self._streams.known(alias)
-            shape = bounds[i].tolist() if kind == HISTOGRAM else ()
             if stream is None:
                 identity = stream_identity(families[metric], batch.message(i).attributes)
-                stream = self._streams.find(identity, alias, kind, shape)
+                stream = self._streams.find(identity, alias, kind, batch.bounds(i))
             if batch.points.flags[i] & NO_RECORDED_VALUE:
                 self._end(batch, stream, i)
             elif stream is None:
                 batch.dropped[LIMIT] += 1
             else:
-                self._take(batch, stream, shape, i)
+                self._take(batch, stream, i)
         batch.store()
         return batch.bodies, batch.dropped
 
-    def _take(self, batch: _Waiting, stream: Stream, shape: Sequence[float], i: int) -> None:
+    def _take(self, batch: _Waiting, stream: Stream, i: int) -> None:
         if stream in batch.streams:
             batch.store()
-        if stream.rows.bounds != tuple(shape) and batch.fits(stream, i):
-            self._streams.move(stream, shape)
+        if stream.rows.shape != batch.points.shape(i) and batch.fits(stream, i):
+            self._streams.move(stream, batch.bounds(i))
         batch.append(stream, i)
 
     def _end(self, batch: _Waiting, stream: Stream | None, i: int) -> None:
@@ -110,6 +109,11 @@ class _Waiting:
     def message(self, i: int) -> Any:
         """Point i as an official message."""
         return self._metrics.message(int(self._metrics.item_rows[i]))
+
+    def bounds(self, i: int) -> list[float]:
+        """Of the histogram that point i is; empty for other types."""
+        bounds: list[float] = self.points.columns["explicit_bounds"][i].tolist()
+        return bounds
 
     def append(self, stream: Stream, i: int) -> None:
         """Point i is to be added to a stream."""

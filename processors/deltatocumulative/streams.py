@@ -11,6 +11,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+import numpy as np
+
 from pipeline.model.exponential_column import ExponentialColumn
 from pipeline.model.metrics import EXPONENTIAL_HISTOGRAM, HISTOGRAM
 from pipeline.model.value_columns import DeltaColumn, HistogramColumn, NumberColumn
@@ -35,11 +37,16 @@ class Stream:
 
 
 class StreamRows(ValueRows[Stream]):
-    """The streams of one type of metric and, if they are histograms, of the same bounds."""
+    """The streams of one type of metric and, if they are histograms, of the same bounds.
+
+    Attributes:
+        shape: The bounds as encoded.
+    """
 
     def __init__(self, kind: int, bounds: Sequence[float]) -> None:
         self.kind = kind
         self.bounds = tuple(bounds)
+        self.shape = np.array(bounds, np.float64).tobytes()
         self.totals: DeltaColumn
         if kind == HISTOGRAM:
             self.totals = HistogramColumn(bounds, extremes=True)

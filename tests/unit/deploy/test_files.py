@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,16 @@ def test_docker_copies_what_the_build_needs() -> None:
             for source in line.split()[1:-1]:
                 assert (ROOT / source).exists()
                 assert any(f"!{part}" in ignored for part in (source, str(Path(source).parent)))
+
+
+def test_the_image_has_every_file_that_is_not_python() -> None:
+    """It is made of the wheel, which has only what is listed. The preview of dashboards is not installed."""
+    listed = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"]
+    made = {".py", ".pyc", ".so", ".c"}
+    for package, patterns in listed.items():
+        packed = {path for pattern in patterns for path in (ROOT / package).glob(pattern)}
+        found = {path for path in (ROOT / package).rglob("*") if path.is_file() and path.suffix not in made}
+        assert {path for path in found - packed if "preview" not in path.parts} == set()
 
 
 def test_yaml_passes_yamllint() -> None:

@@ -25,6 +25,7 @@ MODULES = (
     "pipeline.model.exemplar_sampling",
     "pipeline.model.key_table",
     "pipeline.model.scan",
+    "pipeline.ottl.decide",
     "processors.anomaly.robust_kernel",
     "processors.anomaly.span_join",
     "processors.anomaly.span_words",

@@ -9,9 +9,9 @@ import cython
 import numpy as np
 
 if cython.compiled:
-    from cython.cimports.pipeline.memory import bytes_at, doubles_at, ints_at, longs_at, same_bytes, words_at
+    from cython.cimports.pipeline.memory import bytes_at, ints_at, longs_at, same_bytes, words_at
 else:
-    from pipeline.memory import bytes_at, doubles_at, ints_at, longs_at, same_bytes, words_at
+    from pipeline.memory import bytes_at, ints_at, longs_at, same_bytes, words_at
 
 _no_rows = np.zeros(1, np.int32)
 
@@ -150,82 +150,6 @@ def equal_cells(
         value = base[at]
         if value & low32 == length and same_bytes(b, value >> 32, w, 0, length):
             to[i] = 1
-
-
-EQUAL = cython.declare(cython.int, 0)
-UNEQUAL = cython.declare(cython.int, 1)
-BELOW = cython.declare(cython.int, 2)
-AT_MOST = cython.declare(cython.int, 3)
-ABOVE = cython.declare(cython.int, 4)
-
-RELATIONS = {"==": 0, "!=": 1, "<": 2, "<=": 3, ">": 4, ">=": 5}
-"""Operators of ``compare_cells``."""
-
-
-@cython.cfunc
-@cython.inline
-@cython.exceptval(check=False)
-def holds(relation: cython.int, below: cython.bint, equal: cython.bint, above: cython.bint) -> cython.bint:
-    """A relation between two numbers, of which none of the three is true if one is NaN."""
-    if relation == EQUAL:
-        return equal
-    if relation == UNEQUAL:
-        return not equal
-    if relation == BELOW:
-        return below
-    if relation == AT_MOST:
-        return below or equal
-    if relation == ABOVE:
-        return above
-    return above or equal
-
-
-@cython.ccall
-def compare_cells(
-    words: object,
-    first: cython.Py_ssize_t,
-    width: cython.Py_ssize_t,
-    rows: object,
-    n: cython.Py_ssize_t,
-    relation: cython.int,
-    whole: cython.bint,
-    integer: cython.longlong,
-    real: cython.double,
-    out: object,
-) -> cython.void:
-    """Attributes compared with a number: ``out[i] = 1`` where the relation holds, else 0.
-
-    Cells of other types are unequal to it. Two integers are compared exactly, all else as doubles.
-
-    Args:
-        words: The records' words; the cell of row r begins at ``first + r * width``.
-        rows: int32[n], the rows; None: rows 0 to n - 1.
-        n: Above 0.
-        relation: See ``RELATIONS``.
-        whole: The number is an integer.
-        integer, real: The number, in both forms.
-        out: uint8[n].
-    """
-    base: cython.p_ulonglong = words_at(words)
-    integers: cython.p_longlong = longs_at(words.view(np.int64))
-    reals: cython.p_double = doubles_at(words.view(np.float64))
-    to: cython.p_uchar = bytes_at(out)
-    chosen: cython.bint = rows is not None
-    row: cython.p_int = ints_at(rows if chosen else _no_rows)
-    value: cython.double
-    number: cython.longlong
-    at: cython.Py_ssize_t
-    i: cython.Py_ssize_t
-    for i in range(n):
-        at = first + (row[i] if chosen else i) * width
-        if base[at] == 3 and whole:
-            number = integers[at + 1]
-            to[i] = holds(relation, number < integer, number == integer, number > integer)
-        elif base[at] == 3 or base[at] == 4:
-            value = integers[at + 1] if base[at] == 3 else reals[at + 1]
-            to[i] = holds(relation, value < real, value == real, value > real)
-        else:
-            to[i] = relation == UNEQUAL
 
 
 @cython.ccall

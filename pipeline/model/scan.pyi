@@ -1,8 +1,6 @@
 import numpy as np
 from numpy.typing import NDArray
 
-RELATIONS: dict[str, int]
-
 def any_set(words: NDArray[np.uint64], at: int, width: int, n: int) -> bool: ...
 def any_empty(words: NDArray[np.uint64], at: int, width: int, n: int) -> bool: ...
 def all_texts(words: NDArray[np.uint64], at: int, width: int, n: int) -> bool: ...
@@ -25,18 +23,6 @@ def equal_cells(
     n: int,
     typed: bool,
     wanted: bytes,
-    out: NDArray[np.uint8],
-) -> None: ...
-def compare_cells(
-    words: NDArray[np.uint64],
-    first: int,
-    width: int,
-    rows: NDArray[np.int32] | None,
-    n: int,
-    relation: int,
-    whole: bool,
-    integer: int,
-    real: float,
     out: NDArray[np.uint8],
 ) -> None: ...
 def spread(

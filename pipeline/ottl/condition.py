@@ -11,6 +11,7 @@ from pipeline.model.records import Level
 from pipeline.ottl import tree
 from pipeline.ottl.compiler import Compiler
 from pipeline.ottl.contexts import CONTEXTS, SIGNAL_CONTEXTS
+from pipeline.ottl.decision import natively
 from pipeline.ottl.errors import OttlError
 from pipeline.ottl.item_functions import ITEM_FUNCTIONS
 from pipeline.ottl.parser import parse
@@ -60,7 +61,7 @@ def compile_condition(text: str, context: str, *, prefixed: bool = False) -> Con
     known = CONTEXTS[context]
     node = parse(text)
     compiler = Compiler(text, known, prefixed=prefixed)
-    test = compiler.test(node)
+    test = natively(compiler.test(node))
     reads = dict(compiler.reads)
     if known.level == Level.EVENT and context == "spanevent":
         reads["event.span"] = None

@@ -13,7 +13,8 @@ import numpy as np
 
 from pipeline.model.column import Bools
 from pipeline.model.records import Level, ValueType
-from pipeline.ottl.plan import Computed
+from pipeline.ottl.plan import Column, Computed, Expression
+from pipeline.ottl.readers import IS_ZERO
 from pipeline.ottl.tables import Tables
 from pipeline.ottl.values import Time
 from pipeline.ottl.vectors import Numbers, equal_texts
@@ -31,14 +32,11 @@ class ItemFunction:
 
     contexts: tuple[str, ...]
     parameters: tuple[str, ...]
-    build: Callable[..., tuple[tuple[str, ...], Computed]]
+    build: Callable[..., tuple[tuple[str, ...], Expression]]
 
 
-def _is_root_span() -> tuple[tuple[str, ...], Computed]:
-    def compute(tables: Tables) -> Numbers:
-        return Numbers(tables.words(Level.ITEM, tables.field("parent_span_id").word) == 0, bool)
-
-    return ("parent_span_id",), Computed(Level.ITEM, bool, compute)
+def _is_root_span() -> tuple[tuple[str, ...], Expression]:
+    return ("parent_span_id",), Column(Level.ITEM, "parent_span_id", IS_ZERO)
 
 
 def _now() -> tuple[tuple[str, ...], Computed]:
@@ -63,7 +61,7 @@ def _has_attribute(key: str, value: str) -> tuple[tuple[str, ...], Computed]:
 
     def compute(tables: Tables) -> Numbers:
         field = tables.field(column)
-        hits = equal_texts(tables, field, value, typed=True)
+        hits = equal_texts(tables, field, value)
         if not value:  # an attribute of another type counts as the empty text
             kinds = tables.words(Level.POINT, field.word)
             hits |= (kinds != ValueType.ABSENT) & (kinds != ValueType.STRING)

@@ -54,12 +54,12 @@ class Column(Expression):
     def __init__(self, level: Level, column: str, reader: Reader) -> None:
         self.level = level
         self.kind = reader.kind
-        self._column = column
-        self._read = reader.read
+        self.name = column
+        self.reader = reader
 
     def evaluate(self, tables: Tables) -> Vector:
         """Read it."""
-        return self._read(tables, tables.field(self._column))
+        return self.reader.read(tables, tables.field(self.name))
 
 
 class Computed(Expression):
@@ -118,16 +118,16 @@ class Calculated(Expression):
     def __init__(self, operator: str, left: Expression | Constant, right: Expression | Constant) -> None:
         self.level = max(one.level for one in (left, right) if isinstance(one, Expression))
         self.kind = None
-        self._operator = operator
-        self._left = left
-        self._right = right
+        self.operator = operator
+        self.left = left
+        self.right = right
 
     def evaluate(self, tables: Tables) -> Vector:
         """Vectorised where both sides are numbers in every row, else once per distinct combination."""
         left, right = (
-            one if isinstance(one, Constant) else one.at(tables, self.level) for one in (self._left, self._right)
+            one if isinstance(one, Constant) else one.at(tables, self.level) for one in (self.left, self.right)
         )
-        vector = _vectorised(self._operator, left, right)
+        vector = _vectorised(self.operator, left, right)
         if vector is not None:
             return vector
         vectors = [one for one in (left, right) if not isinstance(one, Constant)]
@@ -136,7 +136,7 @@ class Calculated(Expression):
         for row in rows:
             values = iter(row)
             sides = [one.value if isinstance(one, Constant) else next(values) for one in (left, right)]
-            results.append(called(lambda a, b: add(self._operator, a, b), (sides[0], sides[1])))
+            results.append(called(lambda a, b: add(self.operator, a, b), (sides[0], sides[1])))
         return Encoded(codes, results)
 
 
@@ -219,13 +219,13 @@ class AgainstConstant(Test):
 
     def __init__(self, operator: str, left: Expression, constant: Any) -> None:
         self.level = left.level
-        self._operator = operator
-        self._left = left
-        self._constant = constant
+        self.operator = operator
+        self.left = left
+        self.constant = constant
 
     def evaluate(self, tables: Tables) -> Truth:
         """Compare."""
-        return self._left.evaluate(tables).compare(self._operator, self._constant)
+        return self.left.evaluate(tables).compare(self.operator, self.constant)
 
 
 class AgainstEachOther(Test):
@@ -248,11 +248,11 @@ class Holds(Test):
 
     def __init__(self, expression: Expression) -> None:
         self.level = expression.level
-        self._expression = expression
+        self.expression = expression
 
     def evaluate(self, tables: Tables) -> Truth:
         """What is no boolean is a failure."""
-        vector = self._expression.evaluate(tables)
+        vector = self.expression.evaluate(tables)
         if isinstance(vector, Numbers) and vector.kind is bool and vector.nil is None:
             return Truth(vector.values)
         codes, values = vector.distinct()
@@ -265,11 +265,11 @@ class Negated(Test):
 
     def __init__(self, operand: Test) -> None:
         self.level = operand.level
-        self._operand = operand
+        self.operand = operand
 
     def evaluate(self, tables: Tables) -> Truth:
         """A failure stays one."""
-        hits, failed, reason = self._operand.evaluate(tables)
+        hits, failed, reason = self.operand.evaluate(tables)
         return Truth(~hits) if failed is None else Truth(~(hits | failed), failed, reason)
 
 
@@ -281,14 +281,14 @@ class Joined(Test):
     def __init__(self, operands: Sequence[Test], *, decides: bool) -> None:
         """``decides`` is the verdict that settles a row: False for ``and``."""
         self.level = max(one.level for one in operands)
-        self._operands = operands
-        self._decides = decides
+        self.operands = operands
+        self.decides = decides
 
     def evaluate(self, tables: Tables) -> Truth:
         """Operands that can no longer change a row are left out."""
-        result = self._operands[0].at(tables, self.level)
-        for operand in self._operands[1:]:
-            settled = len(result.hits) if self._decides else 0
+        result = self.operands[0].at(tables, self.level)
+        for operand in self.operands[1:]:
+            settled = len(result.hits) if self.decides else 0
             if result.failed is None and np.count_nonzero(result.hits) == settled:
                 break
             result = self._joined(result, operand.at(tables, self.level))
@@ -296,8 +296,8 @@ class Joined(Test):
 
     def _joined(self, left: Truth, right: Truth) -> Truth:
         if left.failed is None and right.failed is None:
-            return Truth(left.hits | right.hits if self._decides else left.hits & right.hits)
-        open_rows = left.hits != self._decides
+            return Truth(left.hits | right.hits if self.decides else left.hits & right.hits)
+        open_rows = left.hits != self.decides
         if left.failed is not None:
             open_rows &= ~left.failed
         hits = np.where(open_rows, right.hits, left.hits)

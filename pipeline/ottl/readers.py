@@ -99,6 +99,8 @@ def _part(wanted: ValueType) -> Callable[[Tables, Field], Any]:
 _int_part, _double_part = _part(ValueType.INT), _part(ValueType.DOUBLE)
 
 BOOLEAN = Reader(bool, _booleans)
+IS_ZERO = Reader(bool, lambda tables, field: Numbers(tables.words(field.level, field.word) == 0, bool))
+"""Whether an id is absent."""
 INT_PART = Reader(int, lambda tables, field: Numbers(_int_part(tables, field).view(np.int64), int))
 """``value_int``: 0 where the value is a double."""
 DOUBLE_PART = Reader(float, lambda tables, field: Numbers(_double_part(tables, field).view(np.float64), float))

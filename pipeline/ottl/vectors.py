@@ -2,7 +2,8 @@
 
 Every vector can be told as codes into a list of distinct values, so that whatever is defined for one value
 (``ottl/values.py``) is defined for a column, once per distinct value. Where a column is numbers, or is compared with a
-constant, there are shorter ways; they give the same.
+constant, there are shorter ways; they give the same. What only compares cells with constants makes no vectors at all
+(``ottl/decision.py``).
 """
 
 from __future__ import annotations
@@ -150,13 +151,6 @@ class Texts(Vector):
         """The same for rows below."""
         return encoded(self).take(index)
 
-    def compare(self, op: str, constant: Any) -> Truth:
-        """Equality without a dictionary."""
-        if not isinstance(constant, str) or op not in ("==", "!="):
-            return super().compare(op, constant)
-        hits = equal_texts(self._tables, self._field, constant, typed=False)
-        return Truth(hits if op == "==" else ~hits)
-
 
 _MISSING = object()
 
@@ -171,8 +165,8 @@ def remembered(function: Callable[[Any], Any], raw: bytes, memory: dict[Any, Any
     return result
 
 
-def equal_texts(tables: Tables, field: Field, constant: str, *, typed: bool) -> Bools:
-    """bool[n]: cells with exactly this text. Cost: one native pass."""
+def equal_texts(tables: Tables, field: Field, constant: str) -> Bools:
+    """bool[n]: attributes with exactly this text. Cost: one native pass."""
     records = tables.records
     level, word, _ = field
     rows = tables.rows(level)
@@ -181,7 +175,7 @@ def equal_texts(tables: Tables, field: Field, constant: str, *, typed: bool) -> 
     if n:
         first, width = records.first[level] + word, records.width[level]
         wanted = constant.encode("utf-8", "surrogateescape")
-        scan.equal_cells(records.payload, records.words, first, width, rows, n, typed, wanted, hits.view(np.uint8))
+        scan.equal_cells(records.payload, records.words, first, width, rows, n, True, wanted, hits.view(np.uint8))
     return hits
 
 
@@ -219,58 +213,6 @@ class Cells(Vector):
     def take(self, index: Index) -> Vector:
         """The same for rows below."""
         return encoded(self).take(index)
-
-    def compare(self, op: str, constant: Any) -> Truth:
-        """Texts, numbers, booleans and nil without a dictionary."""
-        kind = type(constant)
-        if op in ("==", "!=") and kind is str:
-            hits = equal_texts(self._tables, self._field, constant, typed=True)
-        elif op in ("==", "!=") and constant is None:
-            hits = self._nil()
-        elif kind in (int, float):
-            return Truth(self._compare_number(op, constant))
-        elif kind is bool:
-            return Truth(self._compare_bool(op, constant))
-        else:
-            return super().compare(op, constant)
-        return Truth(hits if op == "==" else ~hits)
-
-    def _nil(self) -> Bools:
-        kinds, words = self._words()
-        nil: Bools = (kinds == ValueType.ABSENT) | (kinds == ValueType.EMPTY)
-        nil |= (kinds == ValueType.BYTES) & (words & np.uint64(0xFFFF_FFFF) == 0)
-        return nil
-
-    def _compare_bool(self, op: str, constant: bool) -> Bools:
-        kinds, words = self._words()
-        result = np.where(kinds == ValueType.BOOL, COMPARISONS[op](words != 0, constant), op == "!=")
-        return np.asarray(result, bool)
-
-    def _compare_number(self, op: str, constant: float) -> Bools:
-        """Cost: one native pass."""
-        tables, field = self._tables, self._field
-        n = len(self)
-        hits = np.empty(n, bool)
-        if n:
-            records = tables.records
-            scan.compare_cells(
-                records.words,
-                records.first[field.level] + field.word,
-                records.width[field.level],
-                tables.rows(field.level),
-                n,
-                scan.RELATIONS[op],
-                isinstance(constant, int),
-                constant if isinstance(constant, int) else 0,
-                float(constant),
-                hits.view(np.uint8),
-            )
-        return hits
-
-    def _words(self) -> tuple[Words, Words]:
-        field = self._field
-        kinds = self._tables.words(field.level, field.word)
-        return kinds, np.ascontiguousarray(self._tables.words(field.level, field.word + 1))
 
 
 class Numbers(Vector):

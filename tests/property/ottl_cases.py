@@ -198,3 +198,22 @@ def conditions(context: str) -> st.SearchStrategy[Written]:
         ),
         max_leaves=4,
     )
+
+
+def simple_conditions(context: str) -> st.SearchStrategy[Written]:
+    """Paths against constants, joined: what is decided natively."""
+    duration = st.sampled_from([0, 1, 10**9]).map(lambda n: ottl.field(f'Duration("{n}ns")', lambda _: ottl.Span(n)))
+    path = paths[context]
+    comparisons = [st.builds(ottl.compared, st.sampled_from(["==", "!=", "<", "<=", ">", ">="]), path, literals)]
+    if context == "span":
+        times = st.sampled_from([path for path in ottl.SPAN_PATHS if path.text in ("start_time", "end_time")])
+        taken = st.builds(ottl.calculated, st.just("-"), times, times)
+        comparisons.append(st.builds(ottl.compared, st.sampled_from(["==", "!=", "<", ">="]), taken, duration))
+    return st.recursive(
+        st.one_of(comparisons),
+        lambda inner: st.one_of(
+            st.builds(ottl.negated, inner),
+            st.builds(ottl.joined, st.sampled_from(["and", "or"]), st.lists(inner, min_size=2, max_size=4)),
+        ),
+        max_leaves=8,
+    )

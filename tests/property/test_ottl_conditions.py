@@ -10,9 +10,12 @@ from hypothesis import assume, event, given, settings
 from hypothesis import strategies as st
 
 from pipeline.codec.signals import projection
-from pipeline.ottl import Condition, OttlError, Tables, Truth, compile_condition
+from pipeline.ottl import Condition, OttlError, Tables, Truth, compile_condition, decide, decision
+from tests.kernels import MODES, uncompiled
 from tests.oracles import ottl
-from tests.property.ottl_cases import SIGNALS, conditions, requests
+from tests.property.ottl_cases import SIGNALS, conditions, requests, simple_conditions
+
+KERNELS = {"compiled": decide, "uncompiled": uncompiled("pipeline.ottl.decide")}
 
 
 def compiled(text: str, context: str) -> Condition:
@@ -37,6 +40,24 @@ def test_conditions_say_of_every_row_what_the_oracle_says(context: str) -> None:
     @given(conditions(context), requests[SIGNALS[context]])
     def check(condition: ottl.Written, request: Any) -> None:
         ready = compiled(condition.text, context)
+        batch, rejected = projection(SIGNALS[context], ready.reads).decode(request.SerializeToString())
+        assume(not rejected)
+        assert verdicts(ready.evaluate(Tables(batch, 0))) == ottl.verdicts(condition, context, request)
+
+    check()
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("context", ["span", "spanevent", "datapoint", "log"])
+def test_simple_comparisons_are_decided_alike_by_compiled_and_by_plain_code(
+    mode: str, context: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(decision, "decide", KERNELS[mode].decide)
+
+    @settings(max_examples=150, deadline=None)
+    @given(simple_conditions(context), requests[SIGNALS[context]])
+    def check(condition: ottl.Written, request: Any) -> None:
+        ready = compile_condition(condition.text, context)
         batch, rejected = projection(SIGNALS[context], ready.reads).decode(request.SerializeToString())
         assume(not rejected)
         assert verdicts(ready.evaluate(Tables(batch, 0))) == ottl.verdicts(condition, context, request)

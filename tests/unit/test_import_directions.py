@@ -14,7 +14,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "pipeline.memory": (),
     "pipeline.model": ("pipeline.model", "pipeline.errors", "pipeline.memory"),
     "pipeline.codec": ("pipeline.codec", "pipeline.model", "pipeline.errors", "pipeline.memory"),
-    "pipeline.ottl": ("pipeline.ottl", "pipeline.model", "pipeline.errors"),
+    "pipeline.ottl": ("pipeline.ottl", "pipeline.model", "pipeline.errors", "pipeline.memory"),
     "pipeline.api": ("pipeline.model", "pipeline.errors"),
     "pipeline.config": (
         "pipeline.config",

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import operator
-from collections.abc import Callable
-from typing import Any
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -14,14 +10,6 @@ from hypothesis import strategies as st
 from pipeline.model import scan
 from tests.kernels import MODES, uncompiled
 
-COMPARISONS = {
-    "==": operator.eq,
-    "!=": operator.ne,
-    "<": operator.lt,
-    "<=": operator.le,
-    ">": operator.gt,
-    ">=": operator.ge,
-}
 KERNELS = {"compiled": scan, "uncompiled": uncompiled("pipeline.model.scan")}
 WORDS = st.lists(st.sampled_from([0, 1, 5 << 32, 7 << 32 | 3, 2**64 - 1]), min_size=4, max_size=40)
 
@@ -56,8 +44,6 @@ def test_differences_wrap_around_and_come_with_their_extremes(mode: str, rows: n
 
 PAYLOAD = b"GETPOSTGETGE"
 RANGES = st.sampled_from([0, 3, 3 << 32 | 4, 7 << 32 | 3, 10 << 32 | 2])
-DOUBLES = st.sampled_from([0.0, -0.0, 1.0, 2.5, float("nan"), float("inf"), 2.0**53])
-INTEGERS = st.sampled_from([0, 1, -1, 2, 2**53 + 1, 2**63 - 1, -(2**63)])
 
 
 def rows_of(n: int, chosen: list[int]) -> np.ndarray | None:
@@ -82,38 +68,6 @@ def test_cells_with_a_text_are_found(mode: str, cells: list[tuple[int, int]], ch
         texts = [PAYLOAD[word >> 32 :][: word & 0xFFFF_FFFF] for _, word in cells]
         expected = [texts[row] == text and (not typed or cells[row][0] == 1) for row in wanted]
         assert out.tolist() == expected
-
-
-@pytest.mark.parametrize("mode", MODES)
-@given(
-    cells=st.lists(st.one_of(INTEGERS, DOUBLES, st.none(), st.booleans()), min_size=1, max_size=10),
-    chosen=CHOSEN,
-    number=st.one_of(INTEGERS, DOUBLES),
-)
-@settings(max_examples=100, deadline=None)
-def test_cells_are_compared_with_a_number(mode: str, cells: list[Any], chosen: list[int], number: float) -> None:
-    words = np.zeros(2 * len(cells), np.uint64)
-    for i, cell in enumerate(cells):
-        if type(cell) is int:
-            words[2 * i : 2 * i + 2] = 3, cell % 2**64
-        elif isinstance(cell, float):
-            words[2 * i : 2 * i + 2] = 4, np.float64(cell).view(np.uint64)
-        elif cell is not None:
-            words[2 * i : 2 * i + 2] = 2, 1
-    rows = rows_of(len(cells), chosen)
-    wanted = [cells[row] for row in rows] if rows is not None else cells
-    whole = isinstance(number, int)
-    for sign, relation in scan.RELATIONS.items():
-        out = np.full(len(wanted), 7, np.uint8)
-        integer = number if isinstance(number, int) else 0
-        KERNELS[mode].compare_cells(words, 0, 2, rows, len(wanted), relation, whole, integer, float(number), out)
-
-        def holds(cell: Any, relate: Callable[[Any, Any], Any] = COMPARISONS[sign]) -> bool:
-            if type(cell) not in (int, float):
-                return relate is operator.ne
-            return bool(relate(cell, number) if type(cell) is int and whole else relate(float(cell), float(number)))
-
-        assert out.tolist() == [holds(cell) for cell in wanted]
 
 
 @pytest.mark.parametrize("mode", MODES)

@@ -38,6 +38,7 @@ REASONS = {
     "delta": "metrics of delta temporality that cannot be added up are left out",
     "late": "points that are older than what is known of their series are left out",
     "series_limit": "there are too many series of applications; points of further ones are left out",
+    "damaged": "points whose attributes or scope are not what protobuf allows are left out",
     "label_limit": "points with too many or too long attribute keys are left out",
     "name_limit": "metrics with a name that long are left out",
     "native_histogram": "exponential histograms are shown to scrapers that ask for protobuf only",

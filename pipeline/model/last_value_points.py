@@ -8,13 +8,14 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from google.protobuf.message import DecodeError
 from opentelemetry.proto.common.v1.common_pb2 import InstrumentationScope
 
 from pipeline.model.attribute_text import plain_value, value_text
 from pipeline.model.exponential_column import ExponentialColumn
 from pipeline.model.key_table import label_bytes
 from pipeline.model.last_value_series import FamilyKey, LabelKey, key_bytes
-from pipeline.model.metrics import EXPONENTIAL_HISTOGRAM, HISTOGRAM, SUMMARY, MetricBatch
+from pipeline.model.metrics import EXPONENTIAL_HISTOGRAM, HISTOGRAM, POINT_MESSAGES, SUMMARY, MetricBatch
 from pipeline.model.records import REPEATED
 from pipeline.model.resources import Resource, bounded, identity, make_resource, parse_resource
 from pipeline.model.snapshot import Scope
@@ -90,9 +91,12 @@ class Points:
         url, name = self.text("scope.schema_url", i), self.text("metric.name", i)
         return FamilyKey(scope, url, name, self._types[i], self._is_monotonic[i])
 
-    def scope(self, i: int) -> Scope:
-        """The scope of point i, its attributes as texts."""
-        message = InstrumentationScope.FromString(self._bytes("scope", i))
+    def scope(self, i: int) -> Scope | None:
+        """The scope of point i, its attributes as texts; None where it is damaged."""
+        try:
+            message = InstrumentationScope.FromString(self._bytes("scope", i))
+        except DecodeError:
+            return None
         attributes = {pair.key: plain_value(pair.value) for pair in reversed(message.attributes)}
         url = self.text("scope.schema_url", i)
         texts = {key: value_text(value) for key, value in bounded(attributes, MAX_LABEL_BYTES).items()}
@@ -121,19 +125,24 @@ class Points:
             return self._payload[word >> 32 : (word >> 32) + (word & 0xFFFF_FFFF)]
         return bytes(self._quantiles(i).tobytes()) if kind == SUMMARY else b""
 
-    def label_key(self, i: int, resource: int) -> tuple[LabelKey, bool]:
-        """What the series of point i is found by, however its attributes are ordered; and whether it is not too
-        large.
+    def label_key(self, i: int, resource: int) -> tuple[LabelKey | None, str]:
+        """What the series of point i is found by, however its attributes are ordered; or None, and why it has no
+        series: ``damaged`` (nobody looked into the attributes before) or ``label_limit``.
         """
-        message = self._metrics.message(int(self._metrics.item_rows[i]))
+        try:
+            # these bytes are fields of the point, and nothing else in it has to be whole
+            message = POINT_MESSAGES[self._types[i]].FromString(self.attributes(i))
+        except DecodeError:
+            return None, "damaged"
         texts: dict[str, bytes] = {}
         for pair in message.attributes:
             if pair.key not in texts:
                 text = value_text(plain_value(pair.value)).encode(errors="replace")
                 texts[pair.key] = label_bytes(text, MAX_LABEL_BYTES)
         labels = tuple(sorted(texts))
-        fits = len(labels) <= MAX_LABELS and max(map(len, labels), default=0) <= MAX_LABEL_BYTES
-        return (resource, labels, key_bytes([texts[label] for label in labels])), fits
+        if len(labels) > MAX_LABELS or max(map(len, labels), default=0) > MAX_LABEL_BYTES:
+            return None, "label_limit"
+        return (resource, labels, key_bytes([texts[label] for label in labels])), ""
 
     def column(self, i: int, kind: int) -> ValueColumn:
         """A place for values like that of point i."""

@@ -115,7 +115,11 @@ class LastValues:
             return None
         family = self._families.get(key)
         if family is None:
-            family = self._families[key] = Family(key, points.scope(i))
+            scope = points.scope(i)
+            if scope is None:
+                self._report("damaged", key.name, 1)
+                return None
+            family = self._families[key] = Family(key, scope)
         family.temporality = Temporality.DELTA if is_delta and self._deltas == "keep" else Temporality.CUMULATIVE
         family.description, family.unit = points.text("metric.description", i), points.text("metric.unit", i)
         return family
@@ -127,7 +131,10 @@ class LastValues:
             key = (resources[i], points.attributes(i), points.shape(i))
             series = family.by_point.get(key)
             if points.flags[i] & self._ending:
-                self._end(family, series or family.by_labels.get(points.label_key(i, resources[i])[0]))
+                if series is None:
+                    labels, _ = points.label_key(i, resources[i])
+                    series = None if labels is None else family.by_labels.get(labels)
+                self._end(family, series)
                 continue
             if series is None:
                 series = self._find(family, points, i, key)
@@ -141,14 +148,17 @@ class LastValues:
 
     def _find(self, family: Family, points: Points, i: int, key: PointKey) -> Series | None:
         """The series of a point that comes in an encoding not met before; created where it is new."""
-        labels, fits = points.label_key(i, key[0])
+        labels, reason = points.label_key(i, key[0])
+        if labels is None:
+            self._report(reason, family.key.name, 1)
+            return None
         series = family.by_labels.get(labels)
         if series is not None and series.part.shape != key[2]:
             self._end(family, series)  # other bounds: another histogram
             series = None
         if series is None:
-            if not fits or self._series >= MAX_SERIES:
-                self._report("series_limit" if fits else "label_limit", family.key.name, 1)
+            if self._series >= MAX_SERIES:
+                self._report("series_limit", family.key.name, 1)
                 return None
             part = family.parts.get((labels[1], key[2]))
             if part is None:

@@ -12,6 +12,7 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 import numpy.typing as npt
+from google.protobuf.message import DecodeError
 from opentelemetry.proto.metrics.v1 import metrics_pb2 as pb
 
 from pipeline.model.attribute_text import plain_value, value_text
@@ -33,6 +34,8 @@ POINT_MESSAGES: dict[int, Any] = {
 
 NO_RECORDED_VALUE = 1
 """Bit of column ``flags`` (``DataPointFlags``): the point says that there is no value."""
+_UNREADABLE = b"\xff"
+"""No message of any type."""
 
 
 class PointExemplars(NamedTuple):
@@ -276,4 +279,9 @@ class MetricBatch(Batch):
     def _merged(self, field: Field, row: int) -> bytes:
         if field.level != Level.POINT:
             return super()._merged(field, row)
-        return b"".join(pair.SerializeToString() for pair in self.message(row).attributes)
+        try:
+            point = self.message(row)
+        except DecodeError:
+            return _UNREADABLE
+        encoded: bytes = type(point)(attributes=point.attributes).SerializeToString()
+        return encoded

@@ -1,7 +1,7 @@
-"""Run the fuzz target for a while: with atheris (coverage-guided) where it is installed, else on seeded mutations of
+"""Run the fuzz targets for a while: with atheris (coverage-guided) where it is installed, else on seeded mutations of
 the corpus.
 
-An input that fails is written to ``crash-<hash>.bin`` in the current folder and named; put it into
+An input that fails is written to ``crash-<signal>-<hash>.bin`` in the current folder and named; put it into
 ``tests/fuzz/corpus`` with the fix.
 """
 
@@ -15,9 +15,7 @@ import sys
 import time
 from pathlib import Path
 
-from tests.fuzz.spans import fuzz_one
-
-CORPUS = Path(__file__).parent / "corpus"
+from tests.fuzz.targets import CORPUS, TARGETS, corpus
 
 
 def mutate(seed: bytes, other: bytes, generator: random.Random) -> bytes:
@@ -42,40 +40,42 @@ def mutate(seed: bytes, other: bytes, generator: random.Random) -> bytes:
     return bytes(data)
 
 
-def run_mutations(seconds: float, seed: int) -> None:
-    corpus = [path.read_bytes() for path in sorted(CORPUS.glob("*.bin"))]
+def run_mutations(signal: str, seconds: float, seed: int) -> None:
+    seeds = [path.read_bytes() for path in corpus(signal)]
     generator = random.Random(seed)
     deadline = time.perf_counter() + seconds
     inputs = decoded = 0
     while time.perf_counter() < deadline:
-        data = mutate(generator.choice(corpus), generator.choice(corpus), generator)
+        data = mutate(generator.choice(seeds), generator.choice(seeds), generator)
         try:
-            decoded += fuzz_one(data)
+            decoded += TARGETS[signal](data)
         except BaseException:
-            crash = Path(f"crash-{hashlib.sha256(data).hexdigest()[:12]}.bin")
+            crash = Path(f"crash-{signal}-{hashlib.sha256(data).hexdigest()[:12]}.bin")
             crash.write_bytes(data)
             print(f"failed on {crash}", file=sys.stderr)
             raise
         inputs += 1
-    print(f"{inputs} inputs from {len(corpus)} seeds, {decoded} of them decoded, nothing escaped")
+    print(f"{signal}: {inputs} inputs from {len(seeds)} seeds, {decoded} of them decoded, nothing escaped")
 
 
-def run_atheris(seconds: float) -> None:
+def run_atheris(signal: str, seconds: float) -> None:
     import atheris
 
-    atheris.Setup([sys.argv[0], f"-max_total_time={int(seconds)}", "-max_len=8192", str(CORPUS)], fuzz_one)
-    atheris.Fuzz()
+    arguments = [f"-max_total_time={int(seconds)}", "-max_len=8192", str(CORPUS / signal)]
+    atheris.Setup([sys.argv[0], *arguments], TARGETS[signal])
+    atheris.Fuzz()  # does not return
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, prog="python -m tests.fuzz")
-    parser.add_argument("--seconds", type=float, default=30)
+    parser.add_argument("--seconds", type=float, default=30, help="for each signal")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--signal", choices=tuple(TARGETS), help="one instead of all; with atheris traces by default")
     options = parser.parse_args()
     if importlib.util.find_spec("atheris"):
-        run_atheris(options.seconds)
-    else:
-        run_mutations(options.seconds, options.seed)
+        run_atheris(options.signal or "traces", options.seconds)
+    for signal in (options.signal,) if options.signal else TARGETS:
+        run_mutations(signal, options.seconds, options.seed)
 
 
 main()

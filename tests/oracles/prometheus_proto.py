@@ -55,10 +55,18 @@ _MESSAGES: dict[str, dict[int, tuple[str, str]]] = {
         14: ("positive_count", "*double"),
         16: ("exemplars", "*Exemplar"),
     },
+    "Quantile": {1: ("quantile", "double"), 2: ("value", "double")},
+    "Summary": {
+        1: ("sample_count", "uint64"),
+        2: ("sample_sum", "double"),
+        3: ("quantile", "*Quantile"),
+        4: ("created_timestamp", "Timestamp"),
+    },
     "Metric": {
         1: ("label", "*LabelPair"),
         2: ("gauge", "Gauge"),
         3: ("counter", "Counter"),
+        4: ("summary", "Summary"),
         7: ("histogram", "Histogram"),
         6: ("timestamp_ms", "int64"),
     },

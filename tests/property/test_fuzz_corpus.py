@@ -6,15 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from tests.fuzz.spans import fuzz_one
+from tests.fuzz.targets import TARGETS, corpus
 
-CORPUS = sorted((Path(__file__).parents[1] / "fuzz" / "corpus").glob("*.bin"))
-
-
-@pytest.mark.parametrize("path", CORPUS, ids=lambda path: path.stem)
-def test_corpus_inputs_are_decoded_or_refused(path: Path) -> None:
-    assert fuzz_one(path.read_bytes()) is not path.stem.startswith("refused")
+INPUTS = [pytest.param(signal, path, id=f"{signal}-{path.stem}") for signal in TARGETS for path in corpus(signal)]
 
 
-def test_there_is_a_corpus() -> None:
-    assert len(CORPUS) >= 8
+@pytest.mark.parametrize(("signal", "path"), INPUTS)
+def test_corpus_inputs_are_decoded_or_refused(signal: str, path: Path) -> None:
+    assert TARGETS[signal](path.read_bytes()) is not path.stem.startswith("refused")
+
+
+@pytest.mark.parametrize("signal", TARGETS)
+def test_there_is_a_corpus(signal: str) -> None:
+    assert len(corpus(signal)) >= 6

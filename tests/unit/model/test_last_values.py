@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections import Counter
 from typing import Any
 
@@ -9,6 +10,8 @@ import numpy as np
 import pytest
 from opentelemetry.proto.metrics.v1.metrics_pb2 import Exemplar
 
+from pipeline.codec.otlp_encode import element
+from pipeline.codec.otlp_metrics import MetricsProjection
 from pipeline.model import last_values
 from pipeline.model.last_values import READS, LastValues, snapshots_of
 from pipeline.model.snapshot import MetricKind, Temporality
@@ -238,3 +241,27 @@ def test_deltas_are_kept_as_they_are_where_somebody_wants_them() -> None:
     assert snapshots_of(batch, T0) == []
     (snapshot,) = snapshots_of(batch, T0, deltas="keep")
     assert snapshot.metrics[0].temporality is Temporality.DELTA
+
+
+def number(attributes: bytes, more: bytes = b"") -> bytes:
+    """A data point of a gauge: its attributes as they are encoded, its value, and more attributes."""
+    return element(b"\x0a", attributes + b"\x21" + struct.pack("<d", 1.0) + more)
+
+
+def test_points_with_damaged_attributes_are_left_out_alone() -> None:
+    """The decoder does not look into what it hands on as a whole."""
+    good, bad = (element(b"\x3a", element(b"\x0a", key) + b"\x12\x00") for key in (b"k", b"\xff"))
+    other = element(b"\x3a", element(b"\x0a", b"o") + b"\x12\x00")
+    points = [number(good), number(bad), number(b""), number(good, other), number(good, bad), number(other)]
+    scopes = [b"", element(b"\x0a", element(b"\x1a", element(b"\x0a", b"\xff")))]
+    payload = b"".join(
+        element(b"\x0a", element(b"\x12", scope + element(b"\x12", b"\x0a\x01m" + element(b"\x2a", b"".join(points)))))
+        for scope in scopes
+    )
+    batch, rejected = MetricsProjection(READS).decode(payload)
+    assert (len(batch), rejected) == (12, {})
+    kept = Kept()
+    kept.values.add(batch)
+    found = sorted(sorted(labels) for _, labels, _ in kept.points())
+    assert found == [[], ["k"], ["k", "o"], ["o"]]
+    assert kept.reported == {"damaged": 3}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Literal, Self
 
 import numpy as np
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from pipeline.api import ComponentConfig
 from processors.tracestate import DIGITS, ONE
@@ -32,13 +32,18 @@ class Config(ComponentConfig):
     model_config = ConfigDict(json_schema_extra={"examples": [{"sampling_percentage": 15}]})
 
     sampling_percentage: Annotated[float, Field(ge=0, allow_inf_nan=False)]
-    mode: Mode | Literal[""] = ""
+    mode: Mode = "hash_seed"
     hash_seed: int = Field(default=0, ge=0, le=0xFFFF_FFFF)
     fail_closed: bool = True
     sampling_precision: int = Field(default=4, ge=1, le=DIGITS)
     attribute_source: Literal["traceID", "record"] = "traceID"
     from_attribute: str = ""
     sampling_priority: str = ""
+
+    @field_validator("mode", mode="before")
+    @classmethod
+    def _default(cls, value: object) -> object:
+        return value or "hash_seed"  # the Collector's default is an empty text
 
     @model_validator(mode="after")
     def _means_something(self) -> Self:
@@ -59,8 +64,3 @@ class Config(ComponentConfig):
     def ratio(self) -> float:
         """The share to keep."""
         return self.percentage / 100
-
-    @property
-    def resolved_mode(self) -> Mode:
-        """The mode in use."""
-        return self.mode or "hash_seed"

@@ -77,7 +77,7 @@ class Sampler:
         self._threshold = decider(config)
         self._on_error = NEVER if config.fail_closed else ALWAYS
         self._is_never = self._threshold(None) == NEVER
-        self.hashes = config.resolved_mode == "hash_seed" and not self._is_never
+        self.hashes = config.mode == "hash_seed" and not self._is_never
 
     def decide(self, found: Randomness, carried: Carried, forced: Forced | None) -> Decision:
         """See the module. Cost: some ten passes over columns, and one decision per distinct state."""

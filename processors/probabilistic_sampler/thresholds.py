@@ -57,7 +57,7 @@ def decider(config: Config) -> Callable[[int | None], int]:
     """The threshold for items of which is known with what threshold they were kept before, if with any."""
     if not config.ratio:
         return lambda _: NEVER
-    match config.resolved_mode:
+    match config.mode:
         case "equalizing":
             own = threshold_of(config.ratio, config.sampling_precision)
             assert own is not None  # noqa: S101 - the configuration was checked

@@ -259,7 +259,7 @@ def test_only_tracestates_are_written_and_all_else_stays() -> None:
         ({"sampling_percentage": 1e-16}, "too small"),
         ({"sampling_percentage": 5, "sampling_precision": 0}, "sampling_precision"),
         ({"sampling_percentage": 5, "sampling_precision": 15}, "sampling_precision"),
-        ({"sampling_percentage": 5, "mode": "random"}, "mode"),
+        ({"sampling_percentage": 5, "mode": "random"}, "'hash_seed', 'equalizing' or 'proportional'"),
         ({"sampling_percentage": 5, "hash_seed": 2**32}, "hash_seed"),
         ({"sampling_percentage": 5, "attribute_source": "record"}, "from_attribute"),
         ({"sampling_percentage": 5, "attribute_source": "resource", "from_attribute": "x"}, "attribute_source"),
@@ -268,3 +268,8 @@ def test_only_tracestates_are_written_and_all_else_stays() -> None:
 def test_mistakes_in_the_configuration_are_told(config: dict[str, Any], told: str) -> None:
     with pytest.raises(ValidationError, match=told):
         ProbabilisticSampler.Config.model_validate(config)
+
+
+def test_without_a_mode_the_trace_id_is_hashed() -> None:
+    for mode in ({}, {"mode": ""}, {"mode": "hash_seed"}):
+        assert ProbabilisticSampler.Config.model_validate({"sampling_percentage": 5, **mode}).mode == "hash_seed"

@@ -24,7 +24,9 @@ from pipeline.rules.document import flavour_of, objectives_of, rule_file
 from pipeline.rules.rule import Links
 from pipeline.service.registry import Registry
 
-STEP_S, SCRAPE_S, OWN_SCRAPE_S = 5, 15, 30
+STEP_S, SCRAPE_S = 5, 15
+OWN_SCRAPE_S = 30
+"""At least; the page about Weir itself changes slowly."""
 RULES_S = 30
 """Interval of evaluation, as in the bundled rules."""
 JOB, INSTANCE = "weir", "weir-0:8888"
@@ -39,15 +41,18 @@ class Span:
     end_s: int
 
 
-def play(flavour: Flavour, hours: Span, rate: float, prometheus: Prometheus, seed: int = 7) -> None:
+def play(
+    flavour: Flavour, hours: Span, rate: float, prometheus: Prometheus, *, scrape_s: int = SCRAPE_S, seed: int = 7
+) -> None:
     """Let the scenario happen and be scraped.
 
     Args:
         rate: Traces per second at noon.
+        scrape_s: Interval of scrapes, a multiple of ``STEP_S``.
     """
     scenario = Scenario(seed, rate)
     with Replica(flavour, hours.begin_s * 10**9) as weir:
-        scraper = _Scraper(weir, prometheus)
+        scraper = _Scraper(weir, prometheus, scrape_s)
         for now_s in range(hours.begin_s + STEP_S, hours.end_s + 1, STEP_S):
             events = scenario.between(now_s - STEP_S - hours.end_s, now_s - hours.end_s)
             weir.take(events, hours.end_s * 10**9, now_s * 10**9)
@@ -61,7 +66,8 @@ def play(flavour: Flavour, hours: Span, rate: float, prometheus: Prometheus, see
 class _Scraper:
     """Does what Prometheus does at its scrapes, at the replica's time."""
 
-    def __init__(self, weir: Replica, prometheus: Prometheus) -> None:
+    def __init__(self, weir: Replica, prometheus: Prometheus, interval_s: int) -> None:
+        self._interval_s = interval_s
         self._weir = weir
         self._prometheus = prometheus
         self._namer = Namer()
@@ -71,7 +77,7 @@ class _Scraper:
 
     def scrape_if_due(self, now_s: int) -> None:
         """Scrape what is due."""
-        if now_s % SCRAPE_S == 0:
+        if now_s % self._interval_s == 0:
             families = assemble(
                 self._zeros.shown(self._weir.collect()),
                 self._namer,
@@ -82,7 +88,7 @@ class _Scraper:
             )
             for request in self._writer.encode(families, "page", now_s * 10**9):
                 self._prometheus.write(request.payload)
-        if now_s % OWN_SCRAPE_S == 0:
+        if now_s % max(OWN_SCRAPE_S, self._interval_s) == 0:
             self._weir.scrape()
             self._prometheus.write_samples(_own(self._weir.own_page(), now_s))
 

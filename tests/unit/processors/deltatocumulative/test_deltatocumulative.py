@@ -127,6 +127,23 @@ def test_all_that_is_not_a_total_stays_with_its_point() -> None:
     assert [pair.key for pair in point.attributes] == ["b", "a"]
 
 
+def test_what_processors_before_it_have_changed_counts() -> None:
+    run = Harness(DeltaToCumulative)
+    rows = [{"kind": "sum", "temporality": "delta", "attributes": {"pid": n}, **at(0, 10 + n)} for n in range(4)]
+    batch = metric_batch(points=rows, columns=(*READS, "point.tier", "point.pid", "resource.zone"))
+    edited = batch.without_column("point.pid").with_column("point.tier", ["gold", "tin", "gold", "tin"])
+    edited = edited.with_column("resource.zone", "b").where(batch["time_unix_nano"] > 10)
+    out = run.processor.process_metrics(edited)
+    assert [(point.as_double, [pair.key for pair in point.attributes]) for point in official(out)] == [
+        (1.0, ["tier"]),
+        (1.0, ["tier"]),
+        (2.0, ["tier"]),
+    ]
+    (resource,) = ExportMetricsServiceRequest.FromString(out.to_otlp()).resource_metrics
+    assert "zone" in [pair.key for pair in resource.resource.attributes]
+    assert out["point.tier"].tolist() == ["tin", "gold", "tin"]
+
+
 @pytest.mark.parametrize(
     "other",
     [

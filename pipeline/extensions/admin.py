@@ -49,7 +49,7 @@ class AdminConfig(ComponentConfig):
     """
 
     endpoint: Endpoint = "127.0.0.1:8890"
-    token: Secret = Secret("")
+    token: Secret | None = None
     degraded_error_ratio: float = Field(default=0.05, gt=0, le=1)
 
 

@@ -36,10 +36,10 @@ class IncidentPages:
 
     Args:
         endpoint: Where they are served.
-        token: What a change needs; empty: nothing, where only this machine can reach the endpoint.
+        token: What a change needs; None: nothing, where only this machine can reach the endpoint.
     """
 
-    def __init__(self, endpoint: str, token: Secret) -> None:
+    def __init__(self, endpoint: str, token: Secret | None) -> None:
         self._is_local = is_local(endpoint)
         self._token = token
 

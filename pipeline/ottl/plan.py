@@ -13,10 +13,16 @@ from pipeline.ottl.functions import add
 from pipeline.ottl.readers import Reader
 from pipeline.ottl.tables import Tables
 from pipeline.ottl.values import Duration, Failed, Time, ValueFault
-from pipeline.ottl.vectors import Encoded, Numbers, Truth, Vector, combinations, compare_vectors, truth_of
-
-MAX_REMEMBERED = 10_000
-"""Texts whose results a function remembers; beyond, it forgets all of them."""
+from pipeline.ottl.vectors import (
+    MAX_REMEMBERED,
+    Encoded,
+    Numbers,
+    Truth,
+    Vector,
+    combinations,
+    compare_vectors,
+    truth_of,
+)
 
 
 class Expression(ABC):
@@ -90,7 +96,7 @@ class Mapped(Expression):
         are remembered from batch to batch.
         """
         if len(self._arguments) == 1:
-            if len(self._memory) > MAX_REMEMBERED:
+            if len(self._memory) >= MAX_REMEMBERED:
                 self._memory.clear()
             return self._arguments[0].evaluate(tables).mapped(self._result, self._memory)
         vectors = [one.at(tables, self.level) for one in self._arguments]

@@ -18,12 +18,14 @@ import numpy.typing as npt
 from pipeline.model import scan
 from pipeline.model.attribute_text import cell_value
 from pipeline.model.column import Bools
-from pipeline.model.records import Field, Level, ValueType, Words
+from pipeline.model.records import Field, Level, Records, ValueType, Words
 from pipeline.ottl.tables import Index, Tables
 from pipeline.ottl.values import COMPARISONS, Duration, Failed, Identifier, Time, compare
 
 MAX_REMEMBERED_BYTES = 512
 """Longer texts are not worth remembering."""
+MAX_REMEMBERED = 10_000
+"""Texts whose results a function remembers. When it has as many, it forgets all of them and begins anew."""
 
 
 class Truth(NamedTuple):
@@ -144,25 +146,32 @@ class Texts(Vector):
     def mapped(self, function: Callable[[Any], Any], memory: dict[Any, Any]) -> Encoded:
         """Cost: a dictionary of the column; texts that were met before are only looked up."""
         codes, where = self._tables.codes(self._field)
-        slices = map(self._tables.records.slice, self._tables.records.words[where].tolist())
-        return Encoded(codes, [remembered(function, raw, memory) for raw in slices])
+        records = self._tables.records
+        return Encoded(codes, remembered(function, records, records.words[where].tolist(), memory))
 
     def take(self, index: Index) -> Vector:
         """The same for rows below."""
         return encoded(self).take(index)
 
 
-_MISSING = object()
-
-
-def remembered(function: Callable[[Any], Any], raw: bytes, memory: dict[Any, Any]) -> Any:
-    """A function of a text, whose result is known if the text is."""
-    result = memory.get(raw, _MISSING)
-    if result is _MISSING:
-        result = function(raw.decode(errors="replace"))
-        if len(raw) <= MAX_REMEMBERED_BYTES:
-            memory[raw] = result
-    return result
+def remembered(
+    function: Callable[[Any], Any], records: Records, words: list[int], memory: dict[bytes, Any]
+) -> list[Any]:
+    """A function of texts, given by their ranges. In the long run all of them have been met before."""
+    payload = records.payload
+    texts = [payload[word >> 32 : (word >> 32) + (word & 0xFFFF_FFFF)] for word in words]
+    try:
+        return [memory[text] for text in texts]
+    except KeyError:
+        results = []
+    for text in texts:
+        if text in memory:
+            results.append(memory[text])
+            continue
+        results.append(function(text.decode(errors="replace")))
+        if len(text) <= MAX_REMEMBERED_BYTES and len(memory) < MAX_REMEMBERED:
+            memory[text] = results[-1]
+    return results
 
 
 def equal_texts(tables: Tables, field: Field, constant: str) -> Bools:
@@ -201,13 +210,11 @@ class Cells(Vector):
         """Cost: a dictionary of the column; texts that were met before are only looked up."""
         codes, where = self._tables.codes(self._field)
         records = self._tables.records
-        pairs = zip(records.words[where].tolist(), records.words[where + 1].tolist(), strict=True)
-        results = [
-            remembered(function, records.slice(word), memory)
-            if kind == ValueType.STRING
-            else function(cell_value(records, kind, word))
-            for kind, word in pairs
-        ]
+        kinds, words = records.words[where].tolist(), records.words[where + 1].tolist()
+        if kinds.count(ValueType.STRING) == len(kinds):
+            return Encoded(codes, [*remembered(function, records, words, memory), function(None)])
+        pairs = zip(kinds, words, strict=True)
+        results = [function(cell_value(records, kind, word)) for kind, word in pairs]
         return Encoded(codes, [*results, function(None)])
 
     def take(self, index: Index) -> Vector:

@@ -248,3 +248,14 @@ def test_a_context_that_no_path_says_is_asked_for() -> None:
         infer_context(['name == "x"'], "traces")
     with pytest.raises(OttlError, match=r"paths begin with their context here: span\.name"):
         compile_condition('span.kind == 1 and name == "x"', "span", prefixed=True)
+
+
+def test_what_functions_remember_of_texts_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in ("plan", "vectors"):
+        monkeypatch.setattr(f"pipeline.ottl.{module}.MAX_REMEMBERED", 5)
+    condition = compile_condition('IsMatch(name, "[02468]$")', "span")
+    function: Any = condition._test.expression  # type: ignore[attr-defined]
+    for first in range(0, 40, 4):
+        batch = span_batch(spans=[{"name": f"op {first + i}"} for i in range(8)] + [{"name": "x" * 600}])
+        assert condition.mask(batch).tolist() == [(first + i) % 2 == 0 for i in range(8)] + [False]
+        assert len(function._memory) <= 5

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from processors.anomaly.book import Book
+from processors.anomaly.deployments import Deployments
 from processors.anomaly.detector import Detector
 from processors.anomaly.differences import Differences
 from processors.anomaly.evidence import Evidence
@@ -22,7 +23,7 @@ from processors.anomaly.span_join import WORDS
 from processors.anomaly.span_store import LOW, OPERATION, SpanStore, UInt64s
 from processors.anomaly.tick_inputs import OPERATION_LABELS, TickInputs
 
-VERSION = 3
+VERSION = 4
 FAULTS = (OSError, KeyError, IndexError, TypeError, AttributeError, ValueError, EOFError, zipfile.BadZipFile)
 
 
@@ -36,11 +37,12 @@ class Parts(NamedTuple):
     incidents: Incidents
     differences: Differences
     book: Book
+    deployments: Deployments
 
 
 def save(parts: Parts, since: dict[str, float], second: float) -> bytes:
     """The state of everything at a Unix time."""
-    store, inputs, detector, evidence, incidents, differences, book = parts
+    store, inputs, detector, evidence, incidents, differences, book, deployments = parts
     names, rows, seen = inputs.bank.state()
     operations = inputs.operations.keys.rows()
     header = {
@@ -57,6 +59,7 @@ def save(parts: Parts, since: dict[str, float], second: float) -> bytes:
         "since": since,
         "differences": differences.state(inputs),
         "book": book.state(second),
+        "deployments": deployments.state(),
     }
     number = np.zeros(inputs.operations.capacity, np.uint64)
     number[operations] = np.arange(len(operations), dtype=np.uint64)
@@ -80,7 +83,7 @@ def load(state: bytes, parts: Parts) -> dict[str, float]:
     Raises:
         ValueError: The bytes are no such snapshot. Nothing but rows of series and operations has changed.
     """
-    store, inputs, detector, evidence, incidents, differences, book = parts
+    store, inputs, detector, evidence, incidents, differences, book, deployments = parts
     try:
         with np.load(io.BytesIO(state), allow_pickle=False) as arrays:
             given = {name: arrays[name] for name in arrays.files}
@@ -90,6 +93,7 @@ def load(state: bytes, parts: Parts) -> dict[str, float]:
         kept = Incidents(incidents.threshold)
         kept.load(header["incidents"])
         Book(kept.open).load(header["book"])
+        Deployments().load(header["deployments"])
         open_tick, thinning = int(header["open_tick"]), int(header["thinning"])
         edges = {(str(caller), str(callee)): int(tick) for caller, callee, tick in header["edges"]}
         roots_seen = float(header["roots_seen"])
@@ -112,6 +116,7 @@ def load(state: bytes, parts: Parts) -> dict[str, float]:
     evidence.total[series], evidence.run[series] = given["evidence"]
     incidents.load(kept.state())
     book.load(header["book"])
+    deployments.load(header["deployments"])
     differences.load(header["differences"], inputs, rows)
     inputs.edges, inputs.roots_seen, inputs.silence = edges, roots_seen, silence
     for counts, saved in zip(_counts(inputs), given["calls"], strict=True):

@@ -59,7 +59,7 @@ class Config(ComponentConfig):
         (), description="metrics to watch when it stands in a metrics pipeline; `*` stands for any characters"
     )
     metric_threshold: Annotated[float, Field(gt=0)] = Field(
-        3.6, description="surprise from which a watched metric is anomalous: 3 happens once in a thousand points"
+        3.7, description="surprise from which a watched metric is anomalous: 3 happens once in a thousand points"
     )
     close_ticks: Annotated[int, Field(ge=1)] = Field(
         6, description="ticks without alarm after which an incident is over"

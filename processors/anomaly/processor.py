@@ -15,6 +15,7 @@ from pipeline.model.last_values import READS
 from processors.anomaly import checkpoint, own_metrics
 from processors.anomaly.book import Book
 from processors.anomaly.config import Config as AnomalyConfig
+from processors.anomaly.deployments import NAME_COLUMN, VERSION_COLUMN, Deployments
 from processors.anomaly.detector import Floats, Matrix, make
 from processors.anomaly.differences import Differences
 from processors.anomaly.evidence import Evidence
@@ -53,7 +54,17 @@ class Anomaly(Processor):
     def __init__(self, config: AnomalyConfig, settings: Settings) -> None:
         of_metrics = READS if config.metrics else ()
         self.reads = tuple(
-            dict.fromkeys((*SPAN_COLUMNS, "duration_nano", *OPERATION_COLUMNS, *config.differs_by, *of_metrics))
+            dict.fromkeys(
+                (
+                    *SPAN_COLUMNS,
+                    "duration_nano",
+                    NAME_COLUMN,
+                    VERSION_COLUMN,
+                    *OPERATION_COLUMNS,
+                    *config.differs_by,
+                    *of_metrics,
+                )
+            )
         )
         self.tick_interval_s = min(1.0, config.window)
         self._window = round(config.window * 1e9)
@@ -75,6 +86,7 @@ class Anomaly(Processor):
         self.watch = MetricWatch(config.metrics, make("seasonal", {}), config.max_series)
         self._metric_threshold = config.metric_threshold
         self.differences = Differences(config.differs_by, self._window)
+        self.deployments = Deployments()
         self.evidence = Evidence()
         self.incidents = Incidents(config.threshold, config.close_ticks, config.lasting_ticks)
         self.book = Book(self.incidents.open)
@@ -113,6 +125,8 @@ class Anomaly(Processor):
             operations = self.inputs.operations_of(kept)
             self.differences.add(kept, operations, self.inputs)
             self._store.add(kept, operations, now // self._window)
+        for service in self.deployments.look(spans, now):
+            self._relax(service)
         return spans
 
     def process_metrics(self, metrics: MetricBatch) -> MetricBatch:
@@ -152,7 +166,14 @@ class Anomaly(Processor):
 
     def _parts(self) -> checkpoint.Parts:
         return checkpoint.Parts(
-            self._store, self.inputs, self._detector, self.evidence, self.incidents, self.differences, self.book
+            self._store,
+            self.inputs,
+            self._detector,
+            self.evidence,
+            self.incidents,
+            self.differences,
+            self.book,
+            self.deployments,
         )
 
     # -- what people ask for (``pipeline.api.IncidentKeeper``) ---------------------------------------
@@ -256,7 +277,8 @@ class Anomaly(Processor):
         failed = bool(rows) and self.bank.names(rows[0]).signal == ERRORS
         quiet = [f"{name} has fallen silent" for name in self.inputs.silent() if name in incident.services]
         said = sentences_of(rows, self.bank, matrix, band)
-        incident.evidence = [*quiet, *said, *differing(incident.differs, failed)]
+        deployed = self.deployments.sentence(incident.root, matrix.second)
+        incident.evidence = [*quiet, *said, *deployed, *differing(incident.differs, failed)]
         incident.exemplars = [*spans.of_all(rows)] or incident.exemplars
 
     def _note_signals(self, incident: Incident) -> None:
@@ -275,6 +297,15 @@ class Anomaly(Processor):
         rows = np.flatnonzero(theirs & (self.evidence.total > FROZEN_FROM))
         self._detector.clear(rows)
         self.evidence.clear(rows)
+
+    def _relax(self, service: str) -> None:
+        """A deployment: what was learnt of the service's series is trusted less, and learnt faster."""
+        self._telemetry.count(own_metrics.DEPLOYMENTS, 1)
+        number = self.bank.service_numbers.get(service, -2)
+        rows = np.flatnonzero((self.bank.owner == number) | (self.bank.other == number))
+        if len(rows):
+            self._detector.resize(self.bank.capacity)
+            self._detector.relax(rows)
 
     def _note_onsets(self, scores: Floats, second: float) -> None:
         suspects = np.flatnonzero(scores >= ONSET_SHARE * self._threshold).tolist()

@@ -1,13 +1,16 @@
-"""SeasonalDetector: layer 2, series with a history: a slow level, a profile of the day, and learnt tails.
+"""SeasonalDetector: layer 2, series with a history: a slow level, profiles of day and week, and learnt tails.
 
-    base    = slow level (+ profile of the time of day, where it has proved better than the level alone)
+    base    = slow level + profile of the time of day + profile of the week, each where it has proved its worth
     feature = |value - base|, and |smoothed value - base|: something sudden, something that stays
+
+A profile counts once what it foretells is clearly nearer than what is foretold without it. That of the day has
+``BINS`` values; that of the week says how much a quarter of a weekday differs from the day, after two weeks.
 
 Each feature is scaled by its own average and compared with a threshold that follows its 99th percentile; what passes it
 is judged by a generalised Pareto tail fitted to the excesses by moments (after SPOT, Siffer et al., KDD 2017). A
-surprise is passed on only where it exceeds all of the last ticks: one alarm for one event.
+surprise is passed on only where it exceeds those before it, which fade: one alarm for one event.
 
-Numpy over all series; 2.2 kB a series, most of it the profile.
+Numpy over all series; 1.4 kB a series, most of it the profiles.
 """
 
 from __future__ import annotations
@@ -16,12 +19,29 @@ import numpy as np
 
 from processors.anomaly.detector import Array, Bools, Floats, Matrix, RowArrays
 
-BINS = 96
-"""Of the profile: a quarter of an hour each, in UTC. A clock change shifts it by four bins, which it learns in days."""
+BINS = 48
+"""Of the day: half an hour each, in UTC. A clock change shifts it by two bins, which it learns in days."""
 DAY_S = 86400.0
-RECENT = 60
-"""Ticks whose surprises a new one must exceed."""
-MIN_SHAPE, MAX_SHAPE = -0.1, 0.2
+QUARTERS = 28
+"""Of the week: six hours each, from Monday on."""
+QUARTER_S = DAY_S / 4
+MONDAY_S = 4 * DAY_S
+"""The first Monday of Unix time."""
+WEEKS = 2.0
+"""So often a quarter must have been seen before its value counts."""
+WEEK_PACE = 0.3
+"""Of a quarter's value, per week."""
+PROVEN = 0.85
+"""A profile counts where the error with it is below this share of the error without it."""
+ERROR_PACE = 1.0 / 500.0
+FADING = 250.0
+"""Ticks after which a surprise has faded to 1/e: a new one must exceed what is left."""
+SCALE_PACE = 0.0002
+QUANTILE_PACE = 0.003
+EXCESS_PACE = 0.005
+RATE_PACE = 0.005
+MIN_RATE = 1e-5
+MIN_SHAPE, MAX_SHAPE = -0.01, 0.2
 """Of the Pareto tail. Bounded, since a few excesses say little about it."""
 MAX_SURPRISE = 30.0
 WINSOR = 10.0
@@ -42,8 +62,8 @@ class SeasonalDetector(RowArrays):
 
     def __init__(
         self,
-        memory: float = 330.0,
-        smoothing: float = 48.0,
+        memory: float = 500.0,
+        smoothing: float = 96.0,
         warm_up: int = 150,
         profile_memory: float = 10.0,
         *,
@@ -67,7 +87,11 @@ class SeasonalDetector(RowArrays):
             "tail_rate": two + 0.02,
             "excess": two + 1.0,
             "excess2": two + 2.0,
-            "recent": np.zeros(RECENT),
+            "week": np.zeros(QUARTERS),
+            "week_visits": np.zeros(QUARTERS),
+            "week_error": 0.0,
+            "day_error": 0.0,
+            "recent": 0.0,
         }
         super().__init__()
         self.pace = 1.0 / memory
@@ -88,9 +112,11 @@ class SeasonalDetector(RowArrays):
         a["level"][new] = matrix.mean[new]
         value = np.where(present, matrix.mean, a["level"])
         rows, bins = np.arange(len(value)), self._bin(matrix.second)
-        visited = a["visits"][rows, bins] >= 1.0
-        proven = visited & (a["profile_error"] < 0.85 * a["level_error"])
-        self._base = a["level"] + np.where(proven, a["profile"][rows, bins], 0.0)
+        day = np.where(self._day_counts(bins), a["profile"][rows, bins], 0.0)
+        quarter = self._quarter(matrix.second)
+        in_weeks = a["week_visits"][rows, quarter] >= WEEKS
+        proven = in_weeks & (a["week_error"] < PROVEN * a["day_error"])
+        self._base = a["level"] + day + np.where(proven, a["week"][rows, quarter], 0.0)
         residual = value - self._base
         a["offset"] += np.where(present, self.smoothing * (residual - a["offset"]), 0.0)
         self._features = np.abs(np.stack((residual, a["offset"]), 1))
@@ -98,10 +124,9 @@ class SeasonalDetector(RowArrays):
         surprise: Floats = self._surprise(present).max(1)
         if self.repeat:
             return surprise * self._sign
-        highest = a["recent"].max(1)
-        slot = np.fmod(a["ticks"], RECENT).astype(np.int64)
-        a["recent"][rows[present], slot[present]] = surprise[present]
-        return np.where(surprise > highest, surprise, 0.0) * self._sign
+        faded = a["recent"] * np.where(present, np.exp(-1.0 / FADING), 1.0)
+        a["recent"] = np.maximum(faded, surprise)
+        return np.where(surprise > faded, surprise, 0.0) * self._sign
 
     def learn(self, matrix: Matrix, frozen: Bools) -> None:  # noqa: ARG002 - winsorising does what freezing would
         """As in ``Detector``."""
@@ -132,12 +157,21 @@ class SeasonalDetector(RowArrays):
     def is_proven(self) -> Bools:
         """bool[n]: series whose profile has foretold their values clearly better than their level."""
         a = self.arrays
-        better = (a["level_error"] > 0) & (a["profile_error"] < 0.85 * a["level_error"])
+        better = (a["level_error"] > 0) & (a["profile_error"] < PROVEN * a["level_error"])
         proven: Bools = better & (a["ticks"] > self.warm_up)
         return proven
 
     def _bin(self, second: float) -> int:
         return int(second % DAY_S / DAY_S * BINS)
+
+    def _quarter(self, second: float) -> int:
+        return int((second - MONDAY_S) % (7 * DAY_S) // QUARTER_S)
+
+    def _day_counts(self, bins: int) -> Bools:
+        """bool[n]: series whose profile of the day counts now."""
+        a = self.arrays
+        counts: Bools = (a["visits"][:, bins] >= 1.0) & (a["profile_error"] < PROVEN * a["level_error"])
+        return counts
 
     def _surprise(self, present: Bools) -> Array:
         """[n, 2]: minus the decimal logarithm of each feature's tail probability."""
@@ -152,7 +186,7 @@ class SeasonalDetector(RowArrays):
         shape = np.where(np.abs(shape) < 1e-3, 1e-3, shape)
         width = np.maximum(a["excess"] * (1.0 - shape), 0.05)
         beyond = np.maximum(1.0 + shape * np.maximum(excess, 0.0) / width, 1e-9)
-        logarithm = np.log10(np.maximum(a["tail_rate"], 1e-3)) - np.log10(beyond) / shape
+        logarithm = np.log10(np.maximum(a["tail_rate"], MIN_RATE)) - np.log10(beyond) / shape
         ready = (present & (a["ticks"] > self.warm_up))[:, None]
         return np.where(ready & (excess > 0), np.clip(-logarithm, 0.0, MAX_SURPRISE), 0.0)
 
@@ -162,33 +196,49 @@ class SeasonalDetector(RowArrays):
         seen = np.maximum(a["ticks"] + 1.0, 1.0)[:, None]
         first = a["scale"] <= 0
         winsorised = np.minimum(self._scaled, WINSOR) * a["scale"]
-        pace = np.maximum(0.00039, 1.0 / seen)
+        pace = np.maximum(SCALE_PACE, 1.0 / seen)
         grown = np.where(first, self._features, a["scale"] + pace * (winsorised - a["scale"]))
         a["scale"] = np.where(here, grown, a["scale"])
         excess = self._scaled - a["threshold"]
         over = here & (excess > 0)
-        step = 3.0 * np.maximum(0.01, 1.0 / seen) * np.where(excess > 0, 0.99, -0.01)
+        step = 3.0 * np.maximum(QUANTILE_PACE, 1.0 / seen) * np.where(excess > 0, 0.99, -0.01)
         a["threshold"] = np.where(here, np.maximum(a["threshold"] + step, 0.5), a["threshold"])
-        a["tail_rate"] += np.where(here, 0.005 * (over - a["tail_rate"]), 0.0)
+        a["tail_rate"] += np.where(here, RATE_PACE * (over - a["tail_rate"]), 0.0)
         excess = np.minimum(excess, 9.0 * (a["excess"] + 1e-6))
-        a["excess"] += np.where(over, 0.01 * (excess - a["excess"]), 0.0)
-        a["excess2"] += np.where(over, 0.01 * (excess * excess - a["excess2"]), 0.0)
+        a["excess"] += np.where(over, EXCESS_PACE * (excess - a["excess"]), 0.0)
+        a["excess2"] += np.where(over, EXCESS_PACE * (excess * excess - a["excess2"]), 0.0)
 
     def _learn_profile(self, matrix: Matrix, value: Floats, usual: Floats, known: Bools) -> None:
+        """Take the value into both profiles, and into the errors with and without each."""
         a = self.arrays
-        rows, bins = np.arange(len(value)), self._bin(matrix.second)
+        rows, bins, quarter = np.arange(len(value)), self._bin(matrix.second), self._quarter(matrix.second)
         present = matrix.present
+        elapsed = np.where(a["second"] > 0, np.clip(matrix.second - a["second"], 0.0, DAY_S / BINS), DAY_S / BINS)
+        off = value - a["level"]
         profile, visits = a["profile"][rows, bins], a["visits"][rows, bins]
-        error = 1.0 / 500.0
-        judged = present & (visits >= 1.0)
-        with_profile = np.minimum(np.abs(value - a["level"] - profile), 8.0 * usual)
-        without = np.minimum(np.abs(value - a["level"]), 8.0 * usual)
-        a["profile_error"] += np.where(judged, error * (with_profile - a["profile_error"]), 0.0)
-        a["level_error"] += np.where(judged, error * (without - a["level_error"]), 0.0)
-        step = value - a["level"] - profile
-        step = np.where(known, np.clip(step, -WINSOR * usual, WINSOR * usual), step)
-        elapsed = np.clip(matrix.second - a["second"], 0.0, DAY_S / BINS)
-        share = np.where(a["second"] > 0, elapsed / (DAY_S / BINS), 1.0)
+        self._learn_error("level_error", "profile_error", off, profile, usual, present & (visits >= 1.0))
+        step = self._clipped(off - profile, usual, known)
+        share = elapsed / (DAY_S / BINS)
         pace = np.maximum(self.profile_pace * share, 1.0 / (6.0 * visits + 1.0)) * present
+        day = np.where(self._day_counts(bins), profile, 0.0)
         a["profile"][rows, bins] = profile + pace * step
         a["visits"][rows, bins] = visits + share * present
+
+        off = off - day
+        week, visits = a["week"][rows, quarter], a["week_visits"][rows, quarter]
+        self._learn_error("day_error", "week_error", off, week, usual, present & (visits >= WEEKS))
+        share = np.minimum(elapsed, QUARTER_S) / QUARTER_S
+        pace = np.maximum(share * WEEK_PACE, share / (visits + 1.0)) * present
+        a["week"][rows, quarter] = week + pace * self._clipped(off - week, usual, known)
+        a["week_visits"][rows, quarter] = visits + share * present
+
+    def _learn_error(
+        self, without: str, with_it: str, off: Floats, foretold: Floats, usual: Floats, judged: Bools
+    ) -> None:
+        a = self.arrays
+        for name, error in ((without, np.abs(off)), (with_it, np.abs(off - foretold))):
+            a[name] += np.where(judged, ERROR_PACE * (np.minimum(error, 8.0 * usual) - a[name]), 0.0)
+
+    @staticmethod
+    def _clipped(step: Floats, usual: Floats, known: Bools) -> Floats:
+        return np.where(known, np.clip(step, -WINSOR * usual, WINSOR * usual), step)

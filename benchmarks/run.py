@@ -28,6 +28,7 @@ GROUPS = {
     "decode": "benchmarks.micro.decode",
     "processors": "benchmarks.micro.processors",
     "filter": "benchmarks.micro.filter",
+    "edits": "benchmarks.micro.edits",
     "anomaly": "benchmarks.micro.anomaly",
     "custom processor": "benchmarks.micro.custom_processor",
     "exposition": "benchmarks.micro.exposition",

@@ -1,6 +1,7 @@
-# What other native modules see of memory.py. The four one-line functions are here to be inlined; their uncompiled
-# counterparts stand in memory.py.
+# What other native modules see of memory.py. Short functions are here to be inlined; their uncompiled counterparts
+# stand in memory.py.
 
+from cpython.object cimport PyObject
 from libc.string cimport memcmp, memcpy, memmove
 
 cdef inline unsigned long long load(const unsigned char* b, Py_ssize_t p) noexcept nogil:
@@ -20,6 +21,25 @@ cdef inline bint same_bytes(
     const unsigned char* a, Py_ssize_t p, const unsigned char* b, Py_ssize_t q, Py_ssize_t n
 ) noexcept nogil:
     return memcmp(a + p, b + q, n) == 0
+
+cdef extern from "Python.h":
+    PyObject* _new_bytes "PyBytes_FromStringAndSize" (const char*, Py_ssize_t) except NULL
+    int _resize "_PyBytes_Resize" (PyObject**, Py_ssize_t) except -1
+    char* _chars "PyBytes_AS_STRING" (PyObject*) noexcept nogil
+    void _release "Py_DECREF" (PyObject*)
+
+cdef inline void* new_bytes(Py_ssize_t size) except NULL:
+    return _new_bytes(NULL, size)
+
+cdef inline unsigned char* bytes_in(void* whole) noexcept nogil:
+    return <unsigned char*>_chars(<PyObject*>whole)
+
+cdef inline bytes cut_bytes(void* whole, Py_ssize_t size):
+    cdef PyObject* cut = <PyObject*>whole
+    _resize(&cut, size)
+    result = <bytes>cut
+    _release(cut)
+    return result
 
 cdef unsigned char* bytes_at(object array)
 cdef int* ints_at(object array)

@@ -21,6 +21,18 @@ if not cython.compiled:
         """``target[t:t+n] = target[s:s+n]``, which may overlap"""
         target[t : t + n] = bytes(target[s : s + n])
 
+    def new_bytes(size):
+        """Room for a bytes object of at most that size, which ``cut_bytes`` must be given."""
+        return bytearray(size)
+
+    def bytes_in(whole):
+        """Where the bytes are written to."""
+        return memoryview(whole)
+
+    def cut_bytes(whole, size):
+        """The first bytes as an object, without a copy."""
+        return bytes(whole[:size])
+
     def same_bytes(a, p, b, q, n):
         """``a[p:p+n] == b[q:q+n]``"""
         return a[p : p + n] == b[q : q + n]

@@ -66,13 +66,15 @@ class ItemEdits:
         messages = shape.messages.values() if shape is not None else ()
         return bool(messages) and all(self._place(message, column) for message in messages)
 
-    def write(self, batch: Batch, levels: Collection[Level]) -> Records:
+    def write(self, batch: Batch, levels: Collection[Level], in_place: bool = False) -> Records:
         """The records of a batch with its edits in these tables written. Rows that are not in the batch are left out.
 
+        Args:
+            in_place: The words of the batch are overwritten: nobody else has them.
         Cost: one copy of the words, of the payload, and of the bodies that were touched.
         """
         old = batch.records
-        writing = _Writing(old)
+        writing = _Writing(old, old.words if in_place else old.words.copy())
         for level in sorted({edit.field.level for edit in old.edits if edit.field.level in levels}):
             edits = [edit for edit in old.edits if edit.field.level == level]
             rows = _rows(batch, level, np.logical_or.reduce([edit.touched for edit in edits]))
@@ -103,7 +105,7 @@ class ItemEdits:
         if not len(rows):
             return old
         longer = old.replaced(old.words, old.payload + appended, old.edits)
-        writing = _Writing(longer)
+        writing = _Writing(longer, old.words.copy())
         table = self.table(longer, level, swaps=swaps)
         new = swaps[(swaps != 0) & (swaps != GONE)]
         more = int((new & _LENGTH).sum()) + _PAIR_HEADER * len(new)
@@ -121,7 +123,7 @@ class ItemEdits:
         due = [edit for edit in (records.edits if edits is None else edits) if edit.field.level == level]
         keys, described = self._describe(shape, due)
         return otlp_writer.Table(
-            records.payload,
+            *records.pieces,
             records.words,
             (records.first[level], records.width[level], records.count[level], *of_choice),
             (shape.element, shape.nested, shape.children),
@@ -173,9 +175,9 @@ class ItemEdits:
 class _Writing:
     """New words and a longer payload."""
 
-    def __init__(self, old: Records) -> None:
+    def __init__(self, old: Records, words: Words) -> None:
         self._old = old
-        self._words = old.words.copy()
+        self._words = words
         self._pieces: list[bytes | memoryview] = [old.payload]
         self._size = len(old.payload)
 

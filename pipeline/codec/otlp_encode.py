@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from pipeline.codec.item_edits import ItemEdits
     from pipeline.model.batch import Batch
 
-_LENGTH = np.uint64(0xFFFF_FFFF)
-
 
 def encode(batch: Batch, edits: ItemEdits, cumulative: npt.NDArray[np.uint8] | None = None) -> bytes:
     """See the module.
@@ -39,17 +37,10 @@ def encode(batch: Batch, edits: ItemEdits, cumulative: npt.NDArray[np.uint8] | N
         return records.payload
     if not len(batch):
         return b""
-    levels = [Level(number) for number in range(batch.item_level + 1)]
-    tables = [edits.table(records, level) for level in levels]
-    above = [np.arange(records.count[level], dtype=np.int32) for level in levels[:-1]]
-    rows = batch.item_rows
-    room = sum(otlp_writer.growth(table, some) for table, some in zip(tables, (*above, rows), strict=True))
-    longest = max(int((records.column(level, RANGE) & _LENGTH).max()) for level in levels[:-1])
-    out = np.empty(len(records.payload) + room, np.uint8)
-    scratch = np.empty(longest + 1, np.uint8)
-    resources, scopes, metrics, items = (*tables[:2], tables[-2] if len(tables) == 4 else tables[-1], tables[-1])
-    size = otlp_writer.write_request(resources, scopes, metrics, items, rows, cumulative, out, scratch)
-    return _around(records.decoded) + out[:size].tobytes()
+    resources, scopes, *others = (edits.table(records, Level(number)) for number in range(batch.item_level + 1))
+    metrics, items = others[0], others[-1]  # the same, but for data points
+    body = otlp_writer.write_request(resources, scopes, metrics, items, batch.item_rows, cumulative)
+    return _around(records.decoded) + body
 
 
 def _around(records: Records) -> bytes:

@@ -20,15 +20,29 @@ import numpy as np
 if cython.compiled:
     from cython.cimports.pipeline.memory import (
         bytes_at,
+        bytes_in,
         copy_bytes,
+        cut_bytes,
         ints_at,
         longs_at,
         move_bytes,
+        new_bytes,
         same_bytes,
         words_at,
     )
 else:
-    from pipeline.memory import bytes_at, copy_bytes, ints_at, longs_at, move_bytes, same_bytes, words_at
+    from pipeline.memory import (
+        bytes_at,
+        bytes_in,
+        copy_bytes,
+        cut_bytes,
+        ints_at,
+        longs_at,
+        move_bytes,
+        new_bytes,
+        same_bytes,
+        words_at,
+    )
 
 ABSENT = cython.declare(cython.int, 0)
 BOOL = cython.declare(cython.int, 2)
@@ -49,6 +63,7 @@ class Table:
 
     Args:
         payload: What the ranges point into.
+        extra: Texts that stand behind it.
         words: uint64, the records.
         shape: Index of the first word of row 0, words of a row, rows; then of the rows that have a choice the index of
             the first word, the words of a row, and the word (0: there is none).
@@ -66,6 +81,9 @@ class Table:
 
     _keep: object
     payload: cython.p_uchar
+    extra: cython.p_uchar
+    size: cython.Py_ssize_t
+    extra_size: cython.Py_ssize_t
     words: cython.p_ulonglong
     choices: cython.p_int
     keys: cython.p_uchar
@@ -97,9 +115,9 @@ class Table:
     block_end: cython.Py_ssize_t
     run_end: cython.Py_ssize_t
 
-    def __init__(self, payload, words, shape, tags, choices, keys, edits, touched, swaps):  # type: ignore[no-untyped-def]
+    def __init__(self, payload, extra, words, shape, tags, choices, keys, edits, touched, swaps):  # type: ignore[no-untyped-def]
         seen = np.zeros(len(edits) // 3 + 1, np.int64)
-        self._keep = (payload, words, choices, keys, edits, touched, swaps, seen)
+        self._keep = (payload, extra, words, choices, keys, edits, touched, swaps, seen)
         self.first, self.width, self.rows = shape[0], shape[1], shape[2]
         self.choice_first, self.choice_width, self.choice_word = shape[3], shape[4], shape[5]
         self.element_tag, self.nested_tag, self.children_tag = tags[0], tags[1], tags[2]
@@ -109,10 +127,14 @@ class Table:
         self.ordinal = self.block_begin = self.block_end = self.run_end = 0
         if cython.compiled:
             self.payload = cython.cast(cython.p_uchar, cython.cast(cython.p_char, payload))
+            self.extra = cython.cast(cython.p_uchar, cython.cast(cython.p_char, extra))
             self.keys = cython.cast(cython.p_uchar, cython.cast(cython.p_char, keys))
         else:
             self.payload = payload
+            self.extra = extra
             self.keys = keys
+        self.size = len(payload)
+        self.extra_size = len(extra)
         self.words = words_at(words)
         self.choices = ints_at(choices)
         self.attribute_tag = self.choices[0]
@@ -246,14 +268,16 @@ def put_bytes(
 @cython.inline
 @cython.nogil
 @cython.exceptval(check=False)
-def put_range(
-    out: cython.p_uchar, at: cython.Py_ssize_t, b: cython.p_uchar, where: cython.ulonglong
-) -> cython.Py_ssize_t:
-    """Position after the length and a copy of a range of ``b``."""
+def put_range(table: Table, at: cython.Py_ssize_t, where: cython.ulonglong) -> cython.Py_ssize_t:
+    """Position after the length and a copy of a range of the payload or of what stands behind it."""
     low32: cython.ulonglong = 0xFFFFFFFF
     size: cython.Py_ssize_t = where & low32
     begin: cython.Py_ssize_t = where >> 32
-    return put_bytes(out, put_number(out, at, size), b, begin, begin + size)
+    at = put_number(table.out, at, size)
+    if begin >= table.size:
+        begin -= table.size
+        return put_bytes(table.out, at, table.extra, begin, begin + size)
+    return put_bytes(table.out, at, table.payload, begin, begin + size)
 
 
 @cython.cfunc
@@ -377,7 +401,7 @@ def put_attribute(table: Table, i: cython.int, row: cython.Py_ssize_t, at: cytho
             out[at + 1 + j] = (word >> (8 * j)) & 0xFF
         return at + 9
     out[at] = kind << 3 | 2
-    return put_range(out, at + 1, table.payload, word)
+    return put_range(table, at + 1, word)
 
 
 @cython.cfunc
@@ -391,7 +415,7 @@ def put_text(table: Table, i: cython.int, row: cython.Py_ssize_t, at: cython.Py_
     if word & low32 == 0:
         return at
     at = put_number(table.out, at, cython.cast(cython.ulonglong, table.edits[i * 3 + 2]))
-    return put_range(table.out, at, table.payload, word)
+    return put_range(table, at, word)
 
 
 @cython.cfunc
@@ -452,7 +476,7 @@ def put_attributes(
         run = p
         if i < 0 and swap != gone:
             at = put_number(table.out, at, table.attribute_tag)
-            at = put_range(table.out, at, table.payload, swap)
+            at = put_range(table, at, swap)
         elif i >= 0 and table.seen[i] != stamp:
             table.seen[i] = stamp
             at = put_attribute(table, i, row, at)
@@ -1094,22 +1118,24 @@ def list_pairs(table: Table, rows: object, pairs: object, counts: object) -> cyt
     return list_rows(table, rows_view, n, pairs_view, counts_view)
 
 
-@cython.ccall
-def growth(table: Table, rows: object) -> cython.Py_ssize_t:
-    """Bytes by which rows grow at most where they are written."""
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def growth_of(table: Table, rows: cython.p_int, n: cython.Py_ssize_t, is_all: cython.bint) -> cython.Py_ssize_t:
+    """Bytes by which n rows of a table, or its first n, grow at most where they are written."""
     low32: cython.ulonglong = 0xFFFFFFFF
-    rows_view: cython.p_int = ints_at(rows)
-    n: cython.Py_ssize_t = len(rows)
     total: cython.Py_ssize_t = 64 + 32 * n  # tags and lengths of an element, a nested message, a member
+    row: cython.Py_ssize_t
     cell: cython.Py_ssize_t
     kind: cython.ulonglong
     i: cython.Py_ssize_t
     j: cython.int
     for j in range(table.count):
         for i in range(n):
-            if not table.touched[j * table.rows + rows_view[i]]:
+            row = i if is_all else rows[i]
+            if not table.touched[j * table.rows + row]:
                 continue
-            cell = table.first + rows_view[i] * table.width + table.edits[j * 3 + 1]
+            cell = table.first + row * table.width + table.edits[j * 3 + 1]
             total += table.edits[j * 3 + 3] - table.edits[j * 3] + 48
             kind = table.words[cell]
             if table.edits[j * 3 + 2] != 0:
@@ -1117,6 +1143,28 @@ def growth(table: Table, rows: object) -> cython.Py_ssize_t:
             elif kind == 1 or 5 <= kind <= 7:
                 total += cython.cast(cython.Py_ssize_t, table.words[cell + 1] & low32)
     return total
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def longest_of(table: Table) -> cython.Py_ssize_t:
+    """Size of the longest body of a table."""
+    longest: cython.Py_ssize_t = 0
+    row: cython.Py_ssize_t
+    p: cython.Py_ssize_t
+    e: cython.Py_ssize_t
+    for row in range(table.rows):
+        p, e = body_of(table, row)
+        if e - p > longest:
+            longest = e - p
+    return longest
+
+
+@cython.ccall
+def growth(table: Table, rows: object) -> cython.Py_ssize_t:
+    """Bytes by which rows grow at most where they are written."""
+    return growth_of(table, ints_at(rows), len(rows), False)
 
 
 @cython.ccall
@@ -1155,33 +1203,38 @@ def write_request(
     items: Table,
     rows: object,
     cumulative: object,
-    out: object,
-    scratch: object,
-) -> cython.Py_ssize_t:
+) -> bytes:
     """Write a request with some of its items, the GIL released.
 
     Args:
         metrics: The table between scopes and items; ``items`` where there is none.
         rows: int32[n], the rows of the items, ascending.
         cumulative: uint8[rows of metrics]; which are written as of cumulative temporality. None: none.
-        out: uint8, written to: as large as the payload and the ``growth`` of all tables.
-        scratch: uint8, as large as the longest body of an enclosing table.
-    Returns:
-        Bytes written.
     """
     rows_view: cython.p_int = ints_at(rows)
     n: cython.Py_ssize_t = len(rows)
     has_metrics: cython.bint = metrics is not items
     written: cython.Py_ssize_t
     table: Table
-    for table in (resources, scopes, metrics, items):
-        table.out = bytes_at(out)
-        table.scratch = bytes_at(scratch)
-    metrics.is_cumulative = cumulative is not None
     if cumulative is not None:
+        metrics.is_cumulative = True
         metrics.cumulative = bytes_at(cumulative)
+    # what is written is in the payload, but for what is set
+    room: cython.Py_ssize_t = items.size + items.extra_size + growth_of(items, rows_view, n, False)
+    longest: cython.Py_ssize_t = 1
+    for table in (resources, scopes, metrics):
+        if table is not items:
+            room += growth_of(table, rows_view, table.rows, True)
+            longest = max(longest, longest_of(table))
+    whole: cython.p_void = new_bytes(room)
+    scratch: cython.p_void = new_bytes(longest)
+    for table in (resources, scopes, metrics, items):
+        table.out = bytes_in(whole)
+        table.scratch = bytes_in(scratch)
     if cython.compiled:
         with cython.nogil:
             written = put_request(resources, scopes, metrics, items, has_metrics, rows_view, n)
-        return written
-    return put_request(resources, scopes, metrics, items, has_metrics, rows_view, n)
+    else:
+        written = put_request(resources, scopes, metrics, items, has_metrics, rows_view, n)
+    cut_bytes(scratch, 0)
+    return cut_bytes(whole, written)

@@ -10,6 +10,7 @@ class Table:
     def __init__(
         self,
         payload: bytes,
+        extra: bytes,
         words: _Words,
         shape: tuple[int, int, int, int, int, int],
         tags: tuple[int, int, int],
@@ -29,7 +30,5 @@ def write_request(
     items: Table,
     rows: _Ints,
     cumulative: _Bytes | None,
-    out: _Bytes,
-    scratch: _Bytes,
-) -> int: ...
+) -> bytes: ...
 def list_pairs(table: Table, rows: _Ints, pairs: _Words | None, counts: _Longs) -> int: ...

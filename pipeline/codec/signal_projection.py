@@ -102,9 +102,9 @@ class SignalProjection(Projection, Generic[B]):
         """Whether ``Batch.edit`` can change a column."""
         return self._edits.is_editable(column)
 
-    def write(self, batch: B, levels: Collection[Level]) -> Records:
+    def write(self, batch: B, levels: Collection[Level], in_place: bool = False) -> Records:
         """The records of a batch, its edits in these tables written into the bodies of its rows."""
-        return self._edits.write(batch, levels)
+        return self._edits.write(batch, levels, in_place)
 
     def joined(self, records: Records, level: Level, row: int) -> bytes:
         """The resource or scope of a row of the table of resources or scopes, its parts joined."""

@@ -43,7 +43,7 @@ class BatchProjection(Protocol):
     def is_editable(self, column: str) -> bool:
         """Whether ``edit`` can change a column."""
 
-    def write(self, batch: Any, levels: Collection[Level]) -> Records:
+    def write(self, batch: Any, levels: Collection[Level], in_place: bool = False) -> Records:
         """The records of a batch, its edits in these tables written into the bodies of its rows."""
 
     def joined(self, records: Records, level: Level, row: int) -> bytes:

@@ -89,9 +89,8 @@ class Editor(Generic[B]):
         """The batch with the changes so far, for reading. Columns read from it are out of date after the next one."""
         if self._own is not None:
             own = self._own
-            if self._appended:
-                own.payload += self._appended
-                self._appended = bytearray()
+            own.append(self._appended)
+            self._appended = bytearray()
             own.edits = tuple(self._edits.values())
             self._batch = type(self._batch)(own, self._batch.projection, self._batch.rows)
         return self._batch
@@ -104,7 +103,7 @@ class Editor(Generic[B]):
         whole = batch.projection.whole_levels.intersection(edit.field.level for edit in self._edits.values())
         if not whole:
             return batch
-        return type(batch)(batch.projection.write(batch, whole), batch.projection, batch.rows)
+        return type(batch)(batch.projection.write(batch, whole, in_place=True), batch.projection, batch.rows)
 
     def set(self, name: str, values: Any, where: Bools | None = None) -> None:
         """Give a column values; see ``Batch.with_column``.
@@ -251,7 +250,7 @@ class Editor(Generic[B]):
     def _cells(self, name: str, field: Field, values: Sequence[Any]) -> tuple[Words, Words]:
         """Type and value words of values, whose bytes are put behind the payload."""
         kinds, words = np.empty((2, len(values)), np.uint64)
-        base = len(self._batch.records.payload)
+        base = self._batch.records.size
         for i, value in enumerate(values):
             kind, cell = _encoded(value)
             if field.kind == Kind.STRING and kind not in (ValueType.STRING, ValueType.ABSENT):

@@ -152,7 +152,6 @@ class Records:
     """The tables of one request.
 
     Attributes:
-        payload: The bytes that ranges point into. Longer than the request where something was changed.
         words: uint64, all tables.
         first: Per level, index of the first word of row 0.
         width: Per level, words of a row.
@@ -160,7 +159,7 @@ class Records:
         edits: What the bodies of the rows do not show yet (``model/editor.py``).
     """
 
-    __slots__ = ("_decoded", "count", "edits", "first", "payload", "width", "words")
+    __slots__ = ("_decoded", "_extra", "_payload", "count", "edits", "first", "width", "words")
 
     def __init__(
         self,
@@ -170,13 +169,37 @@ class Records:
         width: tuple[int, ...],
         count: tuple[int, ...],
     ) -> None:
-        self.payload = payload
+        self._payload = payload
+        self._extra = b""
         self.words = words
         self.first = first
         self.width = width
         self.count = count
         self.edits: tuple[Edit, ...] = ()
         self._decoded: Records | None = None
+
+    @property
+    def payload(self) -> bytes:
+        """The bytes that ranges point into. Longer than the request where something was changed."""
+        if self._extra:
+            self._payload += self._extra
+            self._extra = b""
+        return self._payload
+
+    @property
+    def pieces(self) -> tuple[bytes, bytes]:
+        """``payload`` in two, so that a few texts more do not cost a copy of all."""
+        return self._payload, self._extra
+
+    @property
+    def size(self) -> int:
+        """Length of ``payload``."""
+        return len(self._payload) + len(self._extra)
+
+    def append(self, texts: bytes | bytearray) -> None:
+        """Put texts behind the payload. For who has the only reference."""
+        if texts:
+            self._extra += texts
 
     @property
     def decoded(self) -> Records:
@@ -199,7 +222,8 @@ class Records:
             parts.append(self.words[begin : begin + width * count])
             first.append(at)
             at += width * count
-        other = Records(self.payload, np.concatenate(parts), tuple(first), self.width, self.count)
+        other = Records(self._payload, np.concatenate(parts), tuple(first), self.width, self.count)
+        other._extra = self._extra
         other.edits = self.edits
         other._decoded = self.decoded
         return other

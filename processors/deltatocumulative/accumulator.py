@@ -21,7 +21,7 @@ from pipeline.model.last_value_points import READS as POINT_READS
 from pipeline.model.last_value_points import Points
 from pipeline.model.metrics import NO_RECORDED_VALUE, POINT_MESSAGES, MetricBatch
 from pipeline.model.records import RANGE, Level
-from processors.deltatocumulative.identity import FamilyIdentities, stream_identity
+from processors.deltatocumulative.identity import FamilyIdentities, alias_of, stream_identity
 from processors.deltatocumulative.streams import Stream, StreamRows, Streams
 
 READS = (*POINT_READS, "min", "max")
@@ -64,7 +64,7 @@ class Accumulator:
         kinds = metrics["metric.type"].codes.tolist()
         for i, metric in enumerate(metrics.metric_rows.tolist()):
             kind = kinds[i]
-            alias = families[metric] + batch.points.attributes(i)
+            alias = alias_of(families[metric], batch.points.attributes(i))
             stream = self._streams.known(alias)
             if stream is None:
                 identity = stream_identity(families[metric], batch.message(i).attributes)

@@ -20,6 +20,8 @@ from pipeline.model.resources import identity, parse_resource
 
 SIZE = 16
 """Bytes of an identity."""
+LONGEST_ALIAS = 512
+"""Bytes of encoded attributes that are remembered as they are; of longer ones a digest, as a sender chooses."""
 _CACHED_FAMILIES = 4_096
 
 
@@ -45,6 +47,13 @@ class FamilyIdentities:
 def stream_identity(family: bytes, attributes: Iterable[KeyValue]) -> bytes:
     """The identity of a stream of a family."""
     return hashlib.blake2b(family + identity(_plain(attributes)), digest_size=SIZE).digest()
+
+
+def alias_of(family: bytes, attributes: bytes) -> bytes:
+    """What points of a stream of a family have in common while they are encoded alike."""
+    if len(attributes) > LONGEST_ALIAS:
+        attributes = hashlib.blake2b(attributes, digest_size=SIZE).digest()
+    return family + attributes
 
 
 def _family(resource: bytes, scope: bytes, name: str, unit: str, kind: int, is_monotonic: bool) -> bytes:

@@ -85,6 +85,14 @@ def test_points_of_new_streams_are_dropped_when_there_are_too_many() -> None:
     assert run.own.value("otelcol_deltatocumulative_streams_limit") == 10
 
 
+def test_long_attributes_are_told_apart_but_not_kept() -> None:
+    run = Harness(DeltaToCumulative)
+    for end in (10, 20):
+        rows = [{"attributes": {"sql": "x" * 100_000 + last}, **at(0, end)} for last in "ab"]
+        assert [point.as_double for point in send(run, *rows)] == [end / 10] * 2
+    assert max(map(len, run.processor._streams._by_alias)) < 100
+
+
 def test_stale_streams_are_forgotten() -> None:
     run = Harness(DeltaToCumulative, max_stale="5m")
     send(run, *({"service": service, "name": f"m{n}"} for service in ("a", "b") for n in range(10)))

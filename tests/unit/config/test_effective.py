@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
@@ -112,6 +113,13 @@ def test_without_its_secrets_a_configuration_is_accepted_with_a_warning_for_each
     assert all("put the secret here" in warning for warning in again.warnings)
     assert meaning(again) != meaning(read(uri))
     assert meaning(read(printed(tmp_path, "--mode", "unredacted", *sources([uri])))) == meaning(read(uri))
+
+
+def test_a_url_without_its_password_is_a_url_and_warned_about() -> None:
+    shown = redact({"exporters": {"mine": {"url": "https://me:pw@example.internal/x"}}, "service": {}})
+    assert urlsplit(shown["exporters"]["mine"]["url"]).hostname == "example.internal"
+    (warning,) = load_document([f"yaml:{to_yaml(shown)}"]).report.warnings
+    assert warning.startswith("exporters.mine.url (--config yaml:3): is the mark of `weir print-config`")
 
 
 def test_the_error_mode_of_a_processor_is_shown() -> None:

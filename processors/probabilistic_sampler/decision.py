@@ -134,7 +134,7 @@ class Sampler:
         return Decision(kept, policy, writes, final, counted)
 
     def _randomness(self, found: Randomness, said: _Said) -> Randomness:
-        """What decides: what an item carries, unless the mode has a rule of its own; the largest where it is missing."""
+        """What decides: what an item carries, unless the mode has its own rule; the largest where it is missing."""
         values, policy = found
         if self._is_never:
             policy = np.full(len(values), PRIORITY, np.int8)

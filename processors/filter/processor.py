@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any
 
 from pipeline.api import LogBatch, MetricBatch, PermanentError, Processor, Settings, SpanBatch
-from pipeline.ottl import Condition
+from pipeline.ottl import CONTEXTS, Condition
 from processors.filter.config import ErrorMode, FilterConfig
 from processors.filter.steps import DropIfAny, KeepMatching, Step
 
@@ -68,7 +68,8 @@ class Filter(Processor):
 
     def _conditions(self, config: FilterConfig, signal: str) -> Iterator[Step]:
         """Higher levels first: what is dropped there is not looked at below."""
-        for group in getattr(config, f"{signal}_conditions"):
+        groups = getattr(config, f"{signal}_conditions")
+        for group in sorted(groups, key=lambda one: CONTEXTS[one.context].level):
             mode = group.error_mode or config.error_mode
             yield DropIfAny(group.context, group.conditions, partial(self._on_failure, mode))
         block = getattr(config, f"{signal}s")

@@ -95,6 +95,15 @@ def test_a_dropped_span_is_not_asked_for_its_events() -> None:
     assert len(run.traces(batch)) == 0
 
 
+def test_groups_are_asked_from_the_resource_down_whatever_their_order() -> None:
+    groups = [
+        {"context": "span", "conditions": ['Len(attributes["missing"]) == 1']},
+        {"context": "resource", "conditions": ['attributes["service.name"] == "cart"']},
+    ]
+    run = Harness(Filter, trace_conditions=groups)
+    assert len(run.traces(span_batch(3))) == 0
+
+
 def test_metrics_go_when_all_their_points_do() -> None:
     points: list[dict[str, Any]] = [
         {"kind": "gauge", "name": "phase", "value": 4},

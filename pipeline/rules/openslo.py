@@ -32,18 +32,18 @@ def to_openslo(objectives: Sequence[Objective], flavour: Flavour) -> list[dict[s
 
 
 def from_openslo(documents: Sequence[Any]) -> list[dict[str, Any]]:
-    """What stands under ``slo.objectives``, for all documents of kind SLO; other kinds are passed over.
+    """What stands under ``slo.objectives``, for all documents of kind SLO, which may refer to those of kind SLI and
+    DataSource; other kinds are passed over, for Weir alerts by its own rules.
 
     Raises:
         ConfigError: With every document that cannot be taken, and why.
     """
     found, problems = [], []
-    for document in documents:
-        if not isinstance(document, dict) or document.get("kind") != "SLO":
-            continue
+    library = _Library(documents)
+    for document in library.of("SLO"):
         name = (document.get("metadata") or {}).get("name", "?")
         try:
-            for given in _objectives(document):
+            for given in _objectives(document, library):
                 Objective.model_validate(given)
                 found.append(given)
         except ValidationError as error:
@@ -53,6 +53,20 @@ def from_openslo(documents: Sequence[Any]) -> list[dict[str, Any]]:
     if problems:
         raise ConfigError(problems)
     return found
+
+
+class _Library:
+    """Documents by kind and name."""
+
+    def __init__(self, documents: Sequence[Any]) -> None:
+        self._documents = [one for one in documents if isinstance(one, dict)]
+
+    def of(self, kind: str) -> Iterator[dict[str, Any]]:
+        return (one for one in self._documents if one.get("kind") == kind)
+
+    def named(self, kind: str, name: str) -> dict[str, Any] | None:
+        """The ``spec`` of a document."""
+        return next((one["spec"] for one in self.of(kind) if one["metadata"]["name"] == name), None)
 
 
 def _document(objective: Objective, flavour: Flavour) -> dict[str, Any]:
@@ -80,7 +94,7 @@ def _source(query: str) -> dict[str, Any]:
     return {"metricSource": {"type": "Prometheus", "spec": {"query": query}}}
 
 
-def _objectives(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
+def _objectives(document: dict[str, Any], library: _Library) -> Iterator[dict[str, Any]]:
     if document.get("apiVersion") != API_VERSION:
         raise ValueError(f"apiVersion is not {API_VERSION}")
     metadata, spec = document["metadata"], document["spec"]
@@ -90,9 +104,7 @@ def _objectives(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
         return
     if spec.get("budgetingMethod", "Occurrences") != "Occurrences":
         raise ValueError(f"budgetingMethod {spec['budgetingMethod']} is not supported, only Occurrences is")
-    if "indicator" not in spec:
-        raise ValueError("only an inline indicator is supported, not indicatorRef")
-    queries = _queries(spec["indicator"]["spec"]["ratioMetric"])
+    queries = _queries(_indicator(spec, library), library)
     several = len(spec["objectives"]) > 1
     for number, goal in enumerate(spec["objectives"], 1):
         percent = goal["targetPercent"] if "targetPercent" in goal else goal["target"] * 100
@@ -106,17 +118,33 @@ def _objectives(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
         }
 
 
-def _queries(ratio: dict[str, Any]) -> dict[str, str]:
-    total = _query(ratio["total"])
+def _indicator(spec: dict[str, Any], library: _Library) -> dict[str, Any]:
+    """The ``ratioMetric`` of an inline indicator, or of the one that is referred to."""
+    if "indicator" in spec:
+        found = spec["indicator"]["spec"]
+    else:
+        found = library.named("SLI", spec["indicatorRef"])
+        if found is None:
+            raise ValueError(f"indicatorRef {spec['indicatorRef']}: there is no SLI of that name among the documents")
+    if "ratioMetric" not in found:
+        raise ValueError("only a ratioMetric is supported, not a thresholdMetric")
+    ratio: dict[str, Any] = found["ratioMetric"]
+    return ratio
+
+
+def _queries(ratio: dict[str, Any], library: _Library) -> dict[str, str]:
+    total = _query(ratio["total"], library)
     if "bad" in ratio:
-        return {"errors": _query(ratio["bad"]), "total": total}
-    return {"errors": f"({total}) - ({_query(ratio['good'])})", "total": total}
+        return {"errors": _query(ratio["bad"], library), "total": total}
+    return {"errors": f"({total}) - ({_query(ratio['good'], library)})", "total": total}
 
 
-def _query(metric: dict[str, Any]) -> str:
+def _query(metric: dict[str, Any], library: _Library) -> str:
     source = metric["metricSource"]
-    if str(source.get("type", "Prometheus")).lower() != "prometheus":
-        raise ValueError(f"metricSource of type {source['type']} is not supported, only Prometheus is")
+    referred = library.named("DataSource", source.get("metricSourceRef", "")) or {}
+    kind = str(source.get("type", referred.get("type", "Prometheus")))
+    if kind.lower() != "prometheus":
+        raise ValueError(f"metricSource of type {kind} is not supported, only Prometheus is")
     query = str(source["spec"]["query"])
     if _RANGE.search(query) is None:
         raise ValueError(f"the query has no range to put a window into: {query}")
@@ -124,6 +152,8 @@ def _query(metric: dict[str, Any]) -> str:
 
 
 def _period(windows: list[dict[str, Any]]) -> str:
+    if not windows[0].get("isRolling", True):
+        raise ValueError("a timeWindow that follows the calendar is not supported, only a rolling one is")
     duration = str(windows[0]["duration"])
     match = re.fullmatch(r"(\d+)([dwMQ])", duration)
     if match is None:

@@ -65,6 +65,8 @@ def test_an_slo_of_another_tool_becomes_queries() -> None:
     [
         ({"budgetingMethod": "Timeslices"}, "Timeslices is not supported"),
         ({"timeWindow": [{"duration": "1Y"}]}, "timeWindow 1Y"),
+        ({"timeWindow": [{"duration": "1M", "isRolling": False}]}, "follows the calendar"),
+        ({"indicator": {"spec": {"thresholdMetric": {}}}}, "only a ratioMetric"),
         ({"objectives": [{"target": 1.0}]}, "less than 100"),
         ({"objectives": 3}, "foo: "),
     ],
@@ -72,6 +74,29 @@ def test_an_slo_of_another_tool_becomes_queries() -> None:
 def test_what_cannot_be_taken_is_named(spec: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         from_openslo([foreign(**spec)])
+
+
+def referring(**source: Any) -> list[dict[str, Any]]:
+    """An SLO whose indicator and data source are documents of their own."""
+    slo = foreign()
+    indicator = slo["spec"].pop("indicator")
+    slo["spec"]["indicatorRef"] = "i"
+    for part in ("good", "total"):
+        indicator["spec"]["ratioMetric"][part]["metricSource"].pop("type")
+        indicator["spec"]["ratioMetric"][part]["metricSource"]["metricSourceRef"] = "metrics"
+    sli = {"kind": "SLI", "metadata": {"name": "i"}, "spec": indicator["spec"]}
+    return [slo, sli, {"kind": "DataSource", "metadata": {"name": "metrics"}, "spec": source}]
+
+
+def test_an_indicator_may_be_a_document_of_its_own() -> None:
+    assert from_openslo(referring(type="prometheus")) == from_openslo([foreign()])
+
+
+def test_a_reference_that_leads_nowhere_or_to_another_database_is_named() -> None:
+    with pytest.raises(ConfigError, match="there is no SLI of that name"):
+        from_openslo(referring(type="prometheus")[:1])
+    with pytest.raises(ConfigError, match="of type Datadog is not supported"):
+        from_openslo(referring(type="Datadog"))
 
 
 def test_the_command_goes_both_ways(tmp_path: Path) -> None:

@@ -259,3 +259,14 @@ def test_what_functions_remember_of_texts_is_bounded(monkeypatch: pytest.MonkeyP
         batch = span_batch(spans=[{"name": f"op {first + i}"} for i in range(8)] + [{"name": "x" * 600}])
         assert condition.mask(batch).tolist() == [(first + i) % 2 == 0 for i in range(8)] + [False]
         assert len(function._memory) <= 5
+
+
+def test_a_condition_sees_what_a_processor_before_it_has_changed() -> None:
+    batch = span_batch(spans=SPANS, columns=("span.tier", "resource.team"))
+    gold = np.array([True, False, True])
+    changed = batch.with_column("span.tier", "gold", gold).with_column("name", "renamed", ~gold)
+    changed = changed.with_column("resource.team", "shop")
+    assert compile_condition('attributes["tier"] == "gold"', "span").mask(changed).tolist() == [True, False, True]
+    assert compile_condition('IsMatch(name, "^renamed$")', "span").mask(changed).tolist() == [False, True, False]
+    assert compile_condition('resource.attributes["team"] == "shop"', "span").mask(changed).all()
+    assert not compile_condition('attributes["tier"] != nil', "span").mask(batch).any()

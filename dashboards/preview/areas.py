@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from html import escape
 from itertools import pairwise
 from typing import Any
@@ -12,6 +13,7 @@ from dashboards.preview.frames import Data, look_of
 from dashboards.preview.lines import BOTTOM, TEXT, TOP, Frame, svg, time_axis
 from dashboards.preview.units import text_of
 
+LABEL_HEIGHT = 14
 LABEL_SHARE = 0.3
 LABEL_MOST = 300
 ORANGES = ((255, 245, 235), (127, 39, 4))
@@ -54,39 +56,80 @@ def states(panel: Mapping[str, Any], data: Data, begin_s: float, end_s: float, w
 
 
 def heat(panel: Mapping[str, Any], data: Data, begin_s: float, end_s: float, width: float, height: float) -> str:
-    """Buckets over time; the height of a bucket is the same for all, as Grafana has it for given buckets."""
-    cells = list(_native(data) if any(series.buckets for series in data.series) else _classic(data))
-    cells = [cell for cell in cells if cell[3] > 0]
-    bounds = sorted({cell[2] for cell in cells})
-    if not bounds:
+    """Buckets over time. Given buckets are all equally high; those of native histograms are as high as they are wide on
+    a logarithmic axis, since their bounds change with the resolution.
+    """
+    native = any(series.buckets for series in data.series)
+    cells = [cell for cell in (_native(data) if native else _classic(data)) if cell[3] > 0]
+    if not cells:
         return ""
+    scale = _logarithmic(cells) if native else _equal(cells)
     unit = panel["options"].get("yAxis", {}).get("unit", "short")
     most = max(cell[3] for cell in cells)
-    frame = Frame(width, height, begin_s, end_s, 0.0, float(len(bounds)))
-    row = {bound: number for number, bound in enumerate(bounds)}
+    frame = Frame(width, height, begin_s, end_s, scale.low, scale.high)
     parts = [time_axis(frame)]
-    for at_s, _, high, count in cells:
+    for at_s, low, high, count in cells:
         x1, x2 = frame.x(max(at_s - data.step_s, begin_s)), frame.x(at_s)
-        y1 = frame.y(row[high] + 1)
-        wide, tall = max(x2 - x1 - 0.5, 0.5), max(frame.y(row[high]) - y1 - 0.5, 0.5)
+        y1, y2 = frame.y(scale.top(high)), frame.y(scale.bottom(low, high))
+        wide, tall = max(x2 - x1 - 0.5, 0.5), max(y2 - y1 - 0.5, 0.5)
         parts.append(
             f'<rect x="{x1:.1f}" y="{y1:.1f}" width="{wide:.1f}" height="{tall:.1f}" fill="{_orange(count / most)}"/>'
         )
-    every = max(1, math.ceil(len(bounds) / ((height - TOP - BOTTOM) / 14)))
-    for bound in bounds[::every]:
-        text = escape(text_of(bound, unit))
-        parts.append(
-            f'<text x="56" y="{frame.y(row[bound] + 1) + 8:.1f}" text-anchor="end" fill="{TEXT}">{text}</text>'
-        )
+    for bound in _sparse(scale.marks, (height - TOP - BOTTOM) / LABEL_HEIGHT):
+        y = frame.y(scale.top(bound)) + 8
+        parts.append(f'<text x="56" y="{y:.1f}" text-anchor="end" fill="{TEXT}">{escape(text_of(bound, unit))}</text>')
     for at_s, value in data.exemplars:
-        number = next((row[bound] for bound in bounds if value <= bound), None)
-        if number is not None and begin_s <= at_s <= end_s:
-            x, y = frame.x(at_s), frame.y(number + 0.5)
+        if begin_s <= at_s <= end_s and (place := scale.place(value)) is not None:
+            x, y = frame.x(at_s), frame.y(place)
             parts.append(
                 f'<rect class="exemplar" x="{x - 2.5:.1f}" y="{y - 2.5:.1f}" width="5" height="5" '
                 f'transform="rotate(45 {x:.1f} {y:.1f})"/>'
             )
-    return svg(Frame(width, height, begin_s, end_s, 0, 1), parts)
+    return svg(frame, parts)
+
+
+@dataclass(frozen=True)
+class _Scale:
+    """Where bounds are on the axis of a heat map.
+
+    Attributes:
+        marks: Values that get a text.
+        top, bottom: Place of the ends of a bucket.
+        place: Of a single value; None where there is no bucket for it.
+    """
+
+    low: float
+    high: float
+    marks: Sequence[float]
+    top: Callable[[float], float]
+    bottom: Callable[[float, float], float]
+    place: Callable[[float], float | None]
+
+
+def _equal(cells: Sequence[Cell]) -> _Scale:
+    bounds = sorted({cell[2] for cell in cells})
+    row = {bound: float(number) for number, bound in enumerate(bounds)}
+
+    def place(value: float) -> float | None:
+        return next((row[bound] + 0.5 for bound in bounds if value <= bound), None)
+
+    return _Scale(0.0, float(len(bounds)), bounds, lambda high: row[high] + 1, lambda _, high: row[high], place)
+
+
+def _logarithmic(cells: Sequence[Cell]) -> _Scale:
+    low, high = min(cell[1] for cell in cells if cell[1] > 0), max(cell[2] for cell in cells)
+    ends = math.log2(low), math.log2(high)
+    marks = [2.0**power for power in range(math.ceil(ends[0]), math.floor(ends[1]) + 1)]
+
+    def place(value: float) -> float:
+        return math.log2(max(value, low))
+
+    return _Scale(*ends, marks, place, lambda bottom, _: place(bottom), place)
+
+
+def _sparse(values: Sequence[float], room: float) -> Sequence[float]:
+    """As many as there is room for."""
+    return values[:: max(1, math.ceil(len(values) / room))]
 
 
 def _classic(data: Data) -> list[Cell]:

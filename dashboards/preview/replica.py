@@ -16,7 +16,7 @@ import grpc
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, Span, Status
 
-from dashboards.preview.scenario import Event, version_of
+from dashboards.preview.scenario import OLD_RELEASE, Event, version_of
 from pipeline.api import MetricSnapshot
 from pipeline.codec.any_value import key_values
 from pipeline.config.check import check
@@ -29,6 +29,8 @@ from pipeline.service.registry import Registry
 
 EXPORT = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
 PAGE = "prometheus"
+OPENMETRICS = "application/openmetrics-text; version=1.0.0"
+PROTOBUF = "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited"
 CONFIGURATION = """
 receivers:
   otlp: {{protocols: {{grpc: {{endpoint: "127.0.0.1:0"}}, http: {{endpoint: "127.0.0.1:0"}}}}}}
@@ -119,6 +121,7 @@ class Replica:
     """
 
     def __init__(self, flavour: Flavour, begin_unix_nano: int) -> None:
+        self._flavour = flavour
         self.clock = CompressedClock(begin_unix_nano)
         self._backend = Backend()
         self.configuration = configuration(flavour, self._backend.port)
@@ -164,19 +167,19 @@ class Replica:
     def own_page(self) -> str:
         """The page of metrics about Weir itself."""
         (address,) = self.engine.own_metrics_addresses
-        return _get("http://{}:{}/metrics".format(*address))
+        return _get("http://{}:{}/metrics".format(*address), "text/plain").decode()
 
-    def scrape(self) -> str:
-        """The page, as a Prometheus that asks for OpenMetrics gets it."""
+    def scrape(self) -> None:
+        """Ask for the page in the format that a Prometheus asks for; what ``collect`` gives is what it would read."""
         host, port = self.engine.graph.exporters[PAGE].address  # type: ignore[attr-defined]
-        return _get(f"http://{host}:{port}/metrics", accept="application/openmetrics-text; version=1.0.0")
+        _get(f"http://{host}:{port}/metrics", PROTOBUF if self._flavour.native else OPENMETRICS)
 
 
 def configuration(flavour: Flavour, backend_port: int) -> str:
     """The YAML of a Weir whose metrics have a flavour."""
     if flavour.tempo:
         native = ", generate_native_histograms: native" if flavour.native else ""
-        spans = f"{{naming: tempo, enable_target_info: true{native}}}"
+        spans = f"{{naming: tempo, enable_target_info: true, exemplars: {{enabled: true}}{native}}}"
     else:
         kind = ", exponential: {}" if flavour.native else ""
         spans = f"{{histogram: {{unit: {flavour.unit}{kind}}}, exemplars: {{enabled: true}}}}"
@@ -222,7 +225,7 @@ def _resource(resource_spans: ResourceSpans, service: str, version: str) -> Reso
         "service.name": service,
         "service.namespace": "shop",
         "service.version": version,
-        "service.instance.id": f"{service}-{0 if version == '1.4.2' else 1}",
+        "service.instance.id": f"{service}-{0 if version == OLD_RELEASE else 1}",
         "host.name": f"node-{len(service) % 3}",
     }
     resource_spans.resource.attributes.extend(key_values(attributes))
@@ -230,7 +233,7 @@ def _resource(resource_spans: ResourceSpans, service: str, version: str) -> Reso
     return resource_spans
 
 
-def _get(url: str, accept: str = "") -> str:
-    with urllib.request.urlopen(urllib.request.Request(url, headers={"accept": accept} if accept else {})) as answer:
-        text: str = answer.read().decode()
-        return text
+def _get(url: str, accept: str) -> bytes:
+    with urllib.request.urlopen(urllib.request.Request(url, headers={"accept": accept})) as answer:
+        content: bytes = answer.read()
+        return content

@@ -10,7 +10,7 @@ import pytest
 
 from dashboards.build import COMPILED, FLAVOURS, SOURCES
 from dashboards.preview import lines, node_graph, numbers
-from dashboards.preview.areas import _classic
+from dashboards.preview.areas import _classic, _logarithmic, _native
 from dashboards.preview.asking import Asker, _stretches, interpolated, legend, nice_step_s
 from dashboards.preview.frames import Data, Row, Series, look_of
 from dashboards.preview.page import page
@@ -186,6 +186,14 @@ def test_a_heat_map_shows_what_is_in_a_bucket_and_not_below_it() -> None:
         (0.1, 1.0, 7.0),
         (1.0, float("inf"), 1.0),
     ]
+
+
+def test_native_buckets_are_as_high_as_they_are_wide_whatever_their_resolution() -> None:
+    fine, coarse = (0.0, ((1.0, 2.0, 5.0), (2.0, 4.0, 5.0))), (60.0, ((1.0, 4.0, 10.0),))
+    scale = _logarithmic(_native(Data((Series("a", "A", {}, (), (fine, coarse)),))))
+    assert (scale.low, scale.high) == (0.0, 2.0)
+    assert [scale.top(2.0) - scale.bottom(1.0, 2.0), scale.top(4.0) - scale.bottom(1.0, 4.0)] == [1.0, 2.0]
+    assert scale.marks == [1.0, 2.0, 4.0]
 
 
 def test_callers_stand_left_of_those_they_call_also_where_calls_go_in_a_circle() -> None:

@@ -1,9 +1,11 @@
 """What happens to traces leaves them traces that could have been."""
 
+import numpy as np
 import pytest
 from opentelemetry.trace import SpanKind
 
 from dashboards.preview.hours import _firing
+from dashboards.preview.leading_zeros import LeadingZeros
 from dashboards.preview.replica import CompressedClock, requests
 from dashboards.preview.scenario import (
     BAD_CARD,
@@ -17,7 +19,9 @@ from dashboards.preview.scenario import (
     fail,
     version_of,
 )
+from pipeline.api import Meter
 from pipeline.demo.plan import PlannedSpan, Planner
+from pipeline.testing import FakeClock
 
 MS = 1_000_000
 
@@ -104,6 +108,28 @@ def test_an_alert_fires_when_its_condition_has_held_long_enough(for_s: int, fire
     found = {labels["__name__"]: samples for labels, samples in _firing({}, [({}, values)], for_s)}
     assert [at_s for at_s, _ in found["ALERTS"]] == fires_at
     assert [since for _, since in found["ALERTS_FOR_STATE"]] == [0, 0, 0, 300, 300]
+
+
+def test_a_new_counter_is_seen_at_zero_once_and_a_gauge_never() -> None:
+    clock = FakeClock()
+    meter = Meter("shop", clock)
+    calls, depth = meter.counter("calls", labels=("of",)), meter.gauge("depth", labels=("of",))
+    seconds = meter.histogram("seconds", labels=("of",), buckets=(1.0,))
+    zeros = LeadingZeros()
+
+    def scraped() -> dict[tuple[str, str], object]:
+        (snapshot,) = zeros.shown([meter.collect(clock.unix_nano())])
+        values = {(point.name, point.labels["of"]): point.value for point in snapshot.points()}
+        return {key: value["count"] if isinstance(value, dict) else value for key, value in values.items()}
+
+    for of in ("first", "second"):
+        clock.advance(10)
+        calls.add((of,))
+        seconds.record((of,), np.array([0.5]))
+        depth.set((of,), 7.0)
+        for count in (0.0, 1.0, 1.0):
+            now = scraped()
+            assert [now[name, of] for name in ("calls", "seconds", "depth")] == [count, count, 7.0]
 
 
 def test_compressed_time_never_goes_back() -> None:

@@ -29,6 +29,7 @@ GROUPS = {
     "processors": "benchmarks.micro.processors",
     "filter": "benchmarks.micro.filter",
     "edits": "benchmarks.micro.edits",
+    "deltas": "benchmarks.micro.deltas",
     "anomaly": "benchmarks.micro.anomaly",
     "custom processor": "benchmarks.micro.custom_processor",
     "exposition": "benchmarks.micro.exposition",

@@ -1,4 +1,4 @@
-"""Attributes changed on the way, and what is sent on afterwards, against the official parser alone.
+"""Spans changed or sampled on the way, and what is sent on afterwards, against the official parser alone.
 
 Each turn decodes 64 requests, processes them and sends them on; decoding alone, of the same columns, is taken off.
 """
@@ -18,6 +18,7 @@ from pipeline.codec.otlp_traces import TracesProjection
 from pipeline.model.columns import of_signal
 from pipeline.testing import Harness
 from processors.attributes import Attributes
+from processors.probabilistic_sampler import ProbabilisticSampler
 from processors.resource import Resource
 
 SPANS = 512
@@ -25,6 +26,7 @@ LIMIT = 0.5
 
 UPSERT = {"key": "deployment.environment", "action": "upsert", "value": "production"}
 COPY = {"key": "user_agent", "action": "insert", "from_attribute": "user_agent.original"}
+QUARTER = {"sampling_percentage": 25}
 CASES: tuple[tuple[str, type[Processor], dict[str, Any], bool, float | None], ...] = (
     ("an attribute upserted on every span, sent on", Attributes, {"actions": [UPSERT]}, True, LIMIT),
     ("the same, nobody sends it on", Attributes, {"actions": [UPSERT]}, False, None),
@@ -50,6 +52,8 @@ CASES: tuple[tuple[str, type[Processor], dict[str, Any], bool, float | None], ..
         None,
     ),
     ("an attribute upserted on every resource, sent on", Resource, {"attributes": [UPSERT]}, True, None),
+    ("a quarter sampled, sent on", ProbabilisticSampler, {**QUARTER, "mode": "proportional"}, True, None),
+    ("a quarter sampled by hash, sent on", ProbabilisticSampler, QUARTER, True, None),
 )
 
 

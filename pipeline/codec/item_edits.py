@@ -8,7 +8,7 @@ Written natively (``codec/otlp_writer.py``), one call per table.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -66,21 +66,39 @@ class ItemEdits:
         messages = shape.messages.values() if shape is not None else ()
         return bool(messages) and all(self._place(message, column) for message in messages)
 
-    def write(self, batch: Batch, levels: Collection[Level], in_place: bool = False) -> Records:
-        """The records of a batch with its edits in these tables written. Rows that are not in the batch are left out.
+    def write(self, batch: Batch) -> Records:
+        """The records of a batch with its edits written into the bodies of its rows.
 
-        Args:
-            in_place: The words of the batch are overwritten: nobody else has them.
         Cost: one copy of the words, of the payload, and of the bodies that were touched.
         """
         old = batch.records
-        writing = _Writing(old, old.words if in_place else old.words.copy())
-        for level in sorted({edit.field.level for edit in old.edits if edit.field.level in levels}):
-            edits = [edit for edit in old.edits if edit.field.level == level]
-            rows = _rows(batch, level, np.logical_or.reduce([edit.touched for edit in edits]))
+        writing = _Writing(old)
+        for level in sorted({edit.field.level for edit in old.edits}):
+            rows = self._touched(batch, level)
             if len(rows):
                 writing.add(level, rows, *_run(old, level, self.table(old, level), rows), self._whole_word(level))
-        return writing.records([edit for edit in old.edits if edit.field.level not in levels])
+        return writing.records([])
+
+    def refresh(self, batch: Batch, records: Records) -> None:
+        """Let the columns that hold what can be changed whole (``resource``, ``scope``, ``attributes`` of points) show
+        the edits.
+
+        Args:
+            batch: What was edited.
+            records: Its records, of which nobody else has the words.
+        Cost: one copy of the bodies that were touched in the tables of such columns.
+        """
+        for level in sorted({edit.field.level for edit in records.edits}):
+            word = self._whole_word(level)
+            rows = self._touched(batch, level)
+            if word and len(rows):
+                base = records.size
+                out, ends = _run(records, level, self.table(records, level), rows)
+                sound = ends[:, 0] >= 0
+                begin, end = ends[sound, 3:].T.astype(np.uint64)
+                where = begin + np.uint64(base) << np.uint64(32) | (end - begin)
+                records.column(level, word)[rows[sound]] = np.where(end > begin, where, np.uint64(0))
+                records.append(out.tobytes())
 
     def joined(self, records: Records, level: Level, row: int) -> bytes:
         """The message that can be changed in a row of an enclosing table, its parts joined; empty where it is not there
@@ -105,7 +123,7 @@ class ItemEdits:
         if not len(rows):
             return old
         longer = old.replaced(old.words, old.payload + appended, old.edits)
-        writing = _Writing(longer, old.words.copy())
+        writing = _Writing(longer)
         table = self.table(longer, level, swaps=swaps)
         new = swaps[(swaps != 0) & (swaps != GONE)]
         more = int((new & _LENGTH).sum()) + _PAIR_HEADER * len(new)
@@ -160,6 +178,15 @@ class ItemEdits:
             tags[number] = tag
         return tags
 
+    def _touched(self, batch: Batch, level: Level) -> Int32s:
+        """The rows of a table that belong to the batch and were edited, ascending."""
+        chosen = np.logical_or.reduce([edit.touched for edit in batch.records.edits if edit.field.level == level])
+        if batch.rows is not None:
+            belongs = np.zeros(len(chosen), bool)
+            belongs[batch.rows_at(level)] = True
+            chosen = chosen & belongs
+        return np.flatnonzero(chosen).astype(np.int32)
+
     def _whole_word(self, level: Level) -> int:
         """Word of the column that holds what is changed in a table whole; 0: nobody reads it."""
         for column in self._whole:
@@ -175,9 +202,9 @@ class ItemEdits:
 class _Writing:
     """New words and a longer payload."""
 
-    def __init__(self, old: Records, words: Words) -> None:
+    def __init__(self, old: Records) -> None:
         self._old = old
-        self._words = words
+        self._words = old.words.copy()
         self._pieces: list[bytes | memoryview] = [old.payload]
         self._size = len(old.payload)
 
@@ -211,15 +238,6 @@ def _run(records: Records, level: Level, table: otlp_writer.Table, rows: Int32s,
     ends = np.empty((len(rows), 5), np.int64)
     size = otlp_writer.write(table, rows, out, scratch, ends.reshape(-1))
     return out[:size], ends
-
-
-def _rows(batch: Batch, level: Level, chosen: Bools) -> Int32s:
-    """The rows of a table that belong to the batch and are chosen, ascending."""
-    if batch.rows is not None:
-        belongs = np.zeros(len(chosen), bool)
-        belongs[batch.rows_at(level)] = True
-        chosen = chosen & belongs
-    return np.flatnonzero(chosen).astype(np.int32)
 
 
 def _swaps(

@@ -6,7 +6,7 @@ out, the batch reads what the walker wrote.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from enum import IntEnum
 from typing import Any, ClassVar, Generic, TypeVar
 
@@ -29,7 +29,7 @@ from pipeline.model.batch import Batch
 from pipeline.model.column import Bools
 from pipeline.model.columns import DERIVED
 from pipeline.model.editor import Change
-from pipeline.model.records import HEADER, Kind, Level, Records
+from pipeline.model.records import HEADER, Level, Records
 
 B = TypeVar("B", bound=Batch)
 
@@ -71,7 +71,6 @@ class SignalProjection(Projection, Generic[B]):
         self.readable = frozenset(wanted)
         wire_columns = {need for column in wanted for need in DERIVED.get(column, (column,))}
         super().__init__(self.messages, wire_columns | set(self.needed), limits)
-        self.whole_levels = frozenset(field.level for field in self._fields.values() if field.kind == Kind.RAW)
         self._edits = ItemEdits(self.messages, self.batch.item_level, self)
 
     def decode(self, payload: bytes) -> tuple[B, dict[str, int]]:
@@ -102,9 +101,13 @@ class SignalProjection(Projection, Generic[B]):
         """Whether ``Batch.edit`` can change a column."""
         return self._edits.is_editable(column)
 
-    def write(self, batch: B, levels: Collection[Level], in_place: bool = False) -> Records:
-        """The records of a batch, its edits in these tables written into the bodies of its rows."""
-        return self._edits.write(batch, levels, in_place)
+    def write(self, batch: B) -> Records:
+        """The records of a batch with its edits written into the bodies of its rows."""
+        return self._edits.write(batch)
+
+    def refresh(self, batch: B, records: Records) -> None:
+        """Let columns that hold messages whole show the edits of records that nobody else has."""
+        self._edits.refresh(batch, records)
 
     def joined(self, records: Records, level: Level, row: int) -> bytes:
         """The resource or scope of a row of the table of resources or scopes, its parts joined."""

@@ -7,7 +7,7 @@ ones that share what they can.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
 
@@ -36,15 +36,14 @@ class BatchProjection(Protocol):
     def field(self, column: str) -> Field | None:
         """Where a wire column stands in the records."""
 
-    @property
-    def whole_levels(self) -> frozenset[Level]:
-        """Tables of which a message, or all attributes, are kept whole as a column."""
-
     def is_editable(self, column: str) -> bool:
         """Whether ``edit`` can change a column."""
 
-    def write(self, batch: Any, levels: Collection[Level], in_place: bool = False) -> Records:
-        """The records of a batch, its edits in these tables written into the bodies of its rows."""
+    def write(self, batch: Any) -> Records:
+        """The records of a batch with its edits written into the bodies of its rows."""
+
+    def refresh(self, batch: Any, records: Records) -> None:
+        """Let columns that hold messages whole show the edits of records that nobody else has."""
 
     def joined(self, records: Records, level: Level, row: int) -> bytes:
         """The resource or scope of a row of the table of resources or scopes, its parts joined."""
@@ -201,7 +200,7 @@ class Batch:
     @cached_property
     def written(self) -> Records:
         """The records, whose bodies show what was changed."""
-        return self.projection.write(self, tuple(Level)) if self.records.edits else self.records
+        return self.projection.write(self) if self.records.edits else self.records
 
     def where(self, mask: Bools) -> Self:
         """The items where ``mask`` (bool[n]) is true. Copies no column; the same object where all remain."""

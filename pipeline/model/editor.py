@@ -5,9 +5,10 @@
                        remove("span.enduser.id")                  edits: which cells of which rows were touched
                     ─▶ done() ─▶ spans                            bodies: written natively when somebody needs them
 
-Columns and native kernels read words, so they see a change at once. The bytes of items are written when they are asked
-for (``Batch.written``), all changes in one pass; of rows whose messages are themselves a column (``resource``,
-``scope``, ``attributes`` of points) at the end of the edit. Rows that were not touched keep their original bytes.
+Columns and native kernels read words, so they see a change at once; columns that hold messages whole (``resource``,
+``scope``, ``attributes`` of points) follow at the end of the edit. The bytes of items are written when somebody asks
+for them (``Batch.to_otlp``, ``Batch.written``), all changes in one pass. Rows that were not touched keep their original
+bytes.
 """
 
 from __future__ import annotations
@@ -98,12 +99,9 @@ class Editor(Generic[B]):
     def done(self) -> B:
         """The changed batch; the same object where nothing was touched. The editor must not be used afterwards."""
         batch = self.batch
-        if self._own is None:
-            return batch
-        whole = batch.projection.whole_levels.intersection(edit.field.level for edit in self._edits.values())
-        if not whole:
-            return batch
-        return type(batch)(batch.projection.write(batch, whole, in_place=True), batch.projection, batch.rows)
+        if self._own is not None:
+            batch.projection.refresh(batch, self._own)
+        return batch
 
     def set(self, name: str, values: Any, where: Bools | None = None) -> None:
         """Give a column values; see ``Batch.with_column``.

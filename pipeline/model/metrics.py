@@ -136,7 +136,6 @@ class FlatProjection:
     def __init__(self, projection: Any, width: int) -> None:
         self.columns = projection.columns
         self.readable = projection.readable
-        self.whole_levels = projection.whole_levels
         self.joined = projection.joined
         self._field = projection.field
         self._width = width

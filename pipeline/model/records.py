@@ -240,5 +240,7 @@ class Records:
 
     def slice(self, word: int) -> bytes:
         """The bytes of a range."""
-        offset = word >> 32
-        return self.payload[offset : offset + (word & 0xFFFF_FFFF)]
+        offset, source = word >> 32, self._payload
+        if offset >= len(source):
+            offset, source = offset - len(source), self._extra
+        return source[offset : offset + (word & 0xFFFF_FFFF)]

@@ -172,8 +172,7 @@ class _Translator:
             self._outer.append(self._flags)
             self._write("(?:", len(match[0]), repeatable=False)
         else:
-            self._at += len(match[0])
-            self._repeatable = False
+            self._at += len(match[0])  # a repetition behind it is of what stands before it
         self._flags = flags
 
     def _close(self) -> None:
@@ -189,8 +188,10 @@ class _Translator:
         if lower in _CLASSES and letter:
             self._at += 2
             self._atom(f"[{'^' if letter.isupper() else ''}{_CLASSES[lower]}]")
-        elif letter in ("b", "B"):
-            self._write(rf"(?a:\{letter})", 2)
+        elif letter == "b":
+            self._write(r"(?a:\b)", 2)
+        elif letter == "B":  # Python's own matches nowhere in an empty text
+            self._write(r"(?!(?a:\b))", 2)
         elif letter == "A":
             self._write(r"(?:\A)", 2)
         elif letter == "z":

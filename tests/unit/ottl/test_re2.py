@@ -13,6 +13,8 @@ from pipeline.ottl import RegexError, compile_re2
         (r"[\d\s]{2}", ["1 "], ["a "]),
         (r"[^\W]", ["a"], ["é", "-"]),
         (r"\bx\b", ["x", "éx"], ["ax"]),
+        (r"^\B", ["", "-"], ["a"]),
+        (r"^a(?i)+b$", ["aab", "aB"], ["AB"]),
         (r"(?i)straße", ["STRAßE"], ["STRASE"]),
         (r"a(?i)b|c", ["aB", "C"], ["AB"]),
         (r"(?i:a)b", ["Ab"], ["AB"]),

@@ -18,11 +18,13 @@ from opentelemetry.proto.common.v1.common_pb2 import AnyValue
 
 from pipeline.codec import item_edits, otlp_encode
 from pipeline.codec.signals import projection
+from pipeline.errors import WeirError
 from pipeline.model.any_value import any_value
 from pipeline.model.batch import Batch
 from pipeline.model.columns import of_signal
 from pipeline.model.editor import REMOVED
 from pipeline.model.records import RANGE, Kind
+from pipeline.testing import span_batch
 from tests.kernels import uncompiled
 from tests.oracles.edits import Item, all_items
 from tests.oracles.otlp_requests import ITEMS, PREFIXES, accepted, official, prune, requests
@@ -263,3 +265,65 @@ def test_what_cannot_be_changed_is_refused() -> None:
     with pytest.raises(KeyError, match="declare it in `adds`"):
         batch.with_column("span.other", [])
     assert batch.projection.field("trace_state").kind == Kind.STRING
+
+
+@pytest.mark.parametrize("signal", ITEMS)
+@given(data=st.data())
+@settings(max_examples=60, deadline=None)
+def test_damaged_bytes_are_written_alike_compiled_and_not(signal: str, data: st.DataObject) -> None:
+    payload = bytearray(scrambled(data.draw(requests(signal)), Random(data.draw(st.integers(0, 1 << 30)))))
+    for _ in range(data.draw(st.integers(1, 3))):
+        if payload:
+            payload[data.draw(st.integers(0, len(payload) - 1))] = data.draw(st.integers(0, 255))
+    own = PREFIXES[signal]
+    try:
+        batch, _ = projection(signal, (f"{own}added", "scope.name")).decode(bytes(payload))
+    except WeirError:
+        return
+    outs = []
+    for writer in (item_edits.otlp_writer, uncompiled("pipeline.codec.otlp_writer")):
+        with pytest.MonkeyPatch.context() as patch:
+            for module in (item_edits, otlp_encode):
+                patch.setattr(module, "otlp_writer", writer)
+            if not len(batch):
+                return
+            editor = batch.edit()
+            editor.set(f"{own}added", "new")
+            for prefix in (own, "resource.", "scope.attributes."):  # nobody has looked into resources before
+                editor.change_keys(prefix, lambda key: "k" in key or "e" in key, lambda _: "***")
+            edited = editor.done()
+            outs.append((edited.to_otlp(), [edited.resource_bytes(row) for row in np.unique(edited.resource_rows)]))
+    assert outs[0] == outs[1]
+
+
+def test_a_text_in_several_edits_is_kept_once_and_numbers_keep_their_type() -> None:
+    spans = span_batch(3, columns=("span.a", "span.b", "resource.r", "trace_state"))
+    changed = spans.with_column("span.a", ["x", None, REMOVED]).with_column(
+        "span.b", np.array([1, 2, 3]), np.arange(3) > 0
+    )
+    assert changed["span.a"].tolist() == ["x", None, None]
+    assert changed["span.b"].int64()[0].tolist() == [0, 2, 3]
+    changed = changed.with_column("resource.r", 1.5).with_column("trace_state", "ot=th:8", np.arange(3) == 1)
+    assert changed["resource.r"].float64()[0].tolist() == [1.5, 1.5, 1.5]
+    assert [span.trace_state for span in changed.iter()] == ["", "ot=th:8", ""]
+    assert changed.without_column("trace_state")["trace_state"].tolist() == ["", "", ""]
+    assert spans["span.a"].tolist() == [None, None, None]
+
+
+def test_an_edit_that_changes_nothing_gives_the_same_batch() -> None:
+    spans = span_batch(2, columns=("span.a",))
+    assert spans.without_column("span.a") is spans
+    assert spans.with_column("span.a", [None, None]) is spans
+    assert spans.with_column("span.a", 1, np.zeros(2, bool)).to_otlp() is spans.to_otlp()
+
+
+def test_values_that_do_not_fit_are_refused() -> None:
+    spans = span_batch(2, columns=("span.a", "trace_state"))
+    with pytest.raises(ValueError, match="3 values for 2 spans"):
+        spans.with_column("span.a", [1, 2, 3])
+    with pytest.raises(ValueError, match="1 values for 2 spans"):
+        spans.with_column("span.a", 1, np.ones(1, bool))
+    with pytest.raises(TypeError, match="is a text"):
+        spans.with_column("trace_state", 1)
+    with pytest.raises(TypeError, match="is a text"):
+        spans.with_column("trace_state", np.arange(2))

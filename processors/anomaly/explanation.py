@@ -10,6 +10,7 @@ import numpy as np
 from processors.anomaly.detector import Floats, Matrix
 from processors.anomaly.differences import Difference
 from processors.anomaly.evidence import Evidence
+from processors.anomaly.findings import Finding
 from processors.anomaly.series_bank import DURATION, ERRORS, GAP, RATE, Series, SeriesBank
 from processors.anomaly.tick_inputs import ERROR_SCALE
 
@@ -26,10 +27,20 @@ def strongest_rows(service: str, bank: SeriesBank, evidence: Evidence) -> list[i
     return sorted(live, key=lambda row: (-evidence.total[row], bank.names(row)))[:SENTENCES]
 
 
-def sentences_of(rows: Sequence[int], bank: SeriesBank, matrix: Matrix, band: tuple[Floats, Floats]) -> list[str]:
-    """Series as sentences."""
-    middle = (band[0] + band[1]) / 2
-    return [sentence(bank.names(row), float(matrix.mean[row]), float(middle[row])) for row in rows]
+def findings_of(
+    service: str, bank: SeriesBank, evidence: Evidence, matrix: Matrix, band: tuple[Floats, Floats]
+) -> list[Finding]:
+    """What the strongest series of a service show in a tick."""
+    observed, middle = np.where(matrix.present, matrix.mean, np.nan), (band[0] + band[1]) / 2
+    return [
+        Finding(bank.names(row), float(evidence.total[row]), float(observed[row]), float(middle[row]))
+        for row in strongest_rows(service, bank, evidence)
+    ]
+
+
+def sentences_of(findings: Sequence[Finding]) -> list[str]:
+    """The strongest findings."""
+    return [sentence(one.series, one.observed, one.expected) for one in findings[:SENTENCES]]
 
 
 def sentence(series: Series, observed: float, expected: float) -> str:

@@ -15,7 +15,9 @@ from typing import Any
 
 import numpy as np
 
+from processors.anomaly import findings
 from processors.anomaly.detector import Floats
+from processors.anomaly.findings import Finding
 
 RANKED = 5
 """Services named as possible causes."""
@@ -44,6 +46,7 @@ class Incident:
         quiet: Ticks with data and without alarm since the last alarm.
         ticks: Ticks with an alarm.
         signals: Signals of the root service that have been anomalous.
+        findings: What speaks against the root service.
         exemplars: Strangest spans as (trace id, span id) in hexadecimal.
         began: Unix seconds of the first evidence.
         mute: What keeps it quiet; "" for nothing.
@@ -63,6 +66,7 @@ class Incident:
     ticks: int = 1
     scores: list[float] = field(default_factory=list)
     signals: list[str] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
     exemplars: list[tuple[str, str]] = field(default_factory=list)
     began: float = 0.0
     mute: str = ""
@@ -87,6 +91,7 @@ class Incident:
         """The other way round; raises KeyError or TypeError for what is no incident."""
         incident = cls(**saved)
         incident.differs = [(str(a), str(b), float(c), float(d)) for a, b, c, d in saved["differs"]]
+        incident.findings = findings.from_json(saved["findings"])
         incident.exemplars = [(str(trace_id), str(span_id)) for trace_id, span_id in saved["exemplars"]]
         return incident
 

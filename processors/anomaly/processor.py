@@ -19,7 +19,8 @@ from processors.anomaly.deployments import NAME_COLUMN, VERSION_COLUMN, Deployme
 from processors.anomaly.detector import Floats, Matrix, make
 from processors.anomaly.differences import Differences
 from processors.anomaly.evidence import Evidence
-from processors.anomaly.explanation import differing, sentences_of, strongest_rows
+from processors.anomaly.explanation import differing, findings_of, sentences_of, strongest_rows
+from processors.anomaly.findings import merged
 from processors.anomaly.incidents import Change, Incident, Incidents
 from processors.anomaly.metric_watch import MetricWatch
 from processors.anomaly.outputs import Outputs
@@ -261,7 +262,7 @@ class Anomaly(Processor):
                 self._learn_anew(change.incident.services)
             self._publish(change)
         for incident in self.incidents.open.values():
-            self._note_signals(incident)
+            self._note(incident, matrix, band)
             if not incident.differs:
                 incident.differs = self.differences.of(incident.root)
                 if incident.differs:
@@ -272,17 +273,22 @@ class Anomaly(Processor):
 
     def _explain(self, incident: Incident, matrix: Matrix, band: tuple[Floats, Floats], spans: Strangest) -> None:
         """Say what speaks against the root service, and show spans."""
-        rows = strongest_rows(incident.root, self.bank, self.evidence)
-        self._note_signals(incident)
-        failed = bool(rows) and self.bank.names(rows[0]).signal == ERRORS
+        self._note(incident, matrix, band)
+        found = incident.findings
+        failed = bool(found) and found[0].series.signal == ERRORS
         quiet = [f"{name} has fallen silent" for name in self.inputs.silent() if name in incident.services]
-        said = sentences_of(rows, self.bank, matrix, band)
         deployed = self.deployments.sentence(incident.root, matrix.second)
-        incident.evidence = [*quiet, *said, *deployed, *differing(incident.differs, failed)]
-        incident.exemplars = [*spans.of_all(rows)] or incident.exemplars
+        incident.evidence = [*quiet, *sentences_of(found), *deployed, *differing(incident.differs, failed)]
+        if not incident.exemplars:
+            rows = strongest_rows(incident.root, self.bank, self.evidence)
+            incident.exemplars = [*spans.of_all(rows)]
 
-    def _note_signals(self, incident: Incident) -> None:
-        """Remember which signals of the root service have been anomalous: they are part of a mute's pattern."""
+    def _note(self, incident: Incident, matrix: Matrix, band: tuple[Floats, Floats]) -> None:
+        """Remember what has spoken against the root service, and which of its signals: they belong to a mute's
+        pattern.
+        """
+        new = findings_of(incident.root, self.bank, self.evidence, matrix, band)
+        incident.findings = merged(incident.findings, new)
         number = self.bank.service_numbers.get(incident.root, -1)
         theirs = (self.bank.owner == number) | (self.bank.other == number)
         rows = np.flatnonzero(theirs & (self.evidence.total >= ACTIVE_SHARE * self._threshold)).tolist()

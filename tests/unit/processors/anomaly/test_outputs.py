@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import math
 import re
 from typing import Any
 
@@ -11,6 +13,8 @@ from pipeline.api import LogRecord
 from pipeline.model.snapshot import HistogramValues, NumberValues
 from pipeline.testing import START_UNIX_NANO, Harness, metric_batch
 from processors.anomaly import Anomaly, names
+from processors.anomaly.findings import Finding, from_json, merged
+from processors.anomaly.series_bank import Series
 from tests.unit.processors.anomaly.shop import calls, play, send
 
 START_S = START_UNIX_NANO / 1e9
@@ -116,6 +120,26 @@ def test_each_anomaly_is_told_when_it_begins_and_when_it_ends(
     assert len(opened) == len(resolved) > 0
     counted = sum(point.value for point in run.metrics() if point.name == "weir_anomaly_onsets")
     assert counted == len(opened)
+
+
+def test_the_evidence_is_that_of_the_worst_tick_also_when_told_later(
+    incident: tuple[Harness[Anomaly], list[LogRecord]],
+) -> None:
+    """The suspects may be found in a tick that happens to be usual."""
+    told = [one for one in incident[1] if one.event_name.startswith(names.INCIDENT_EVENT)]
+    found = [re.findall(r"exclusive time ([\d.]+)× expected on Charge", one.body) for one in told]
+    factors = [float(one) for several in found for one in several]
+    assert len(factors) == len(told)
+    assert factors == sorted(factors)
+    assert factors[0] > 1.5
+
+
+def test_findings_are_kept_at_their_farthest() -> None:
+    duration, errors = Series("duration", "pay", "Charge"), Series("errors", "pay")
+    known = merged([], [Finding(duration, 9.0, 2.0, 1.0), Finding(errors, 4.0, math.nan, 0.0)])
+    later = merged(known, [Finding(duration, 3.0, 1.1, 1.0), Finding(errors, 12.0, 0.5, 0.0)])
+    assert later == [Finding(errors, 12.0, 0.5, 0.0), Finding(duration, 9.0, 2.0, 1.0)]
+    assert from_json(json.loads(json.dumps(later))) == later
 
 
 def test_failures_are_called_failures() -> None:

@@ -153,6 +153,8 @@ class OtlpExporter(PushExporter):
             ("grpc.max_send_message_length", -1),
             ("grpc.keepalive_time_ms", round(keepalive.time * 1000)),
             ("grpc.keepalive_timeout_ms", round(keepalive.timeout * 1000)),
+            # a ping may go unanswered for a minute by default, whatever the time-out of keepalive is
+            ("grpc.http2.ping_timeout_ms", round(keepalive.timeout * 1000)),
             ("grpc.keepalive_permit_without_calls", int(keepalive.permit_without_stream)),
             ("grpc.initial_reconnect_backoff_ms", 1000),
             ("grpc.max_reconnect_backoff_ms", _MAX_RECONNECT_MS),

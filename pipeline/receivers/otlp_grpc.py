@@ -241,6 +241,7 @@ def _options(config: GrpcConfig) -> list[tuple[str, int]]:
         "grpc.max_connection_age_grace_ms": _milliseconds(server.max_connection_age_grace),
         "grpc.keepalive_time_ms": _milliseconds(server.time),
         "grpc.keepalive_timeout_ms": _milliseconds(server.timeout),
+        "grpc.http2.ping_timeout_ms": _milliseconds(server.timeout),  # else a minute
         "grpc.http2.min_recv_ping_interval_without_data_ms": _milliseconds(client.min_time),
         "grpc.keepalive_permit_without_calls": int(client.permit_without_stream),
     }

@@ -1,4 +1,4 @@
-"""OTLP destinations that misbehave by script, and keep the ids of the spans that they acknowledged.
+"""OTLP destinations that misbehave by script, and keep the ids of the items that they acknowledged.
 
 The oracle is set algebra: ids that were handed to the exporter, against ids that a destination acknowledged.
 """
@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial as partial_of
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -21,17 +22,15 @@ import grpc
 from google.protobuf.message import DecodeError
 from google.rpc.error_details_pb2 import RetryInfo
 from google.rpc.status_pb2 import Status
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
-    ExportTraceServiceRequest,
-    ExportTraceServiceResponse,
-)
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
 from pipeline.receivers.signals import SIGNALS
+from tests.oracles.otlp_requests import items_of
 
 
 @dataclass
 class Reply:
-    """What to answer one request with; ``keeps``: whether its spans count as acknowledged."""
+    """What to answer one request with; ``keeps``: whether its items count as acknowledged."""
 
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -44,10 +43,11 @@ class Reply:
 OK = Reply(keeps=True)
 
 
-def ids(payload: bytes) -> list[str]:
-    """Span ids of a request."""
-    request = ExportTraceServiceRequest.FromString(payload)
-    return [s.span_id.hex() for r in request.resource_spans for scope in r.scope_spans for s in scope.spans]
+def ids(payload: bytes, signal: str = "traces") -> list[str]:
+    """What tells the items of a request from each other: span ids; times of points and log records, as hex."""
+    request = SIGNALS[signal].request.FromString(payload)
+    items = [holder[index] for holder, index in items_of(signal, request)]
+    return [item.span_id.hex() if signal == "traces" else f"{item.time_unix_nano:016x}" for item in items]
 
 
 class Ledger:
@@ -64,9 +64,10 @@ class Ledger:
             self.requests.append({"payload": payload, **about})
             return self.script.pop(0) if self.script else OK
 
-    def acknowledge(self, payload: bytes) -> None:
-        with self.lock, contextlib.suppress(DecodeError):
-            self.acknowledged.update(ids(payload))
+    def acknowledge(self, payload: bytes, signal: str) -> None:
+        """Where the payload is OTLP at all."""
+        with self.lock, contextlib.suppress(DecodeError, KeyError):
+            self.acknowledged.update(ids(payload, signal))
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -86,7 +87,7 @@ class _Handler(BaseHTTPRequestHandler):
                 reply.act(self)
             return
         if reply.keeps:
-            ledger.acknowledge(body)
+            ledger.acknowledge(body, self.path.rpartition("/")[2])
         self.send_response(reply.status)
         for name, value in reply.headers.items():
             self.send_header(name, value)
@@ -176,7 +177,7 @@ def busy(seconds: float, code: grpc.StatusCode = grpc.StatusCode.UNAVAILABLE) ->
 
 
 def partial(rejected: int, message: str) -> bytes:
-    """A response with a partial success."""
+    """A response with a partial success: the same bytes for all signals."""
     response = ExportTraceServiceResponse()
     response.partial_success.rejected_spans = rejected
     response.partial_success.error_message = message
@@ -188,19 +189,19 @@ def grpc_destination(*script: Failure | bytes, port: int = 0, **options: int) ->
     """The same over gRPC: a failure, or the bytes of a response; then success."""
     ledger = Ledger(list(script))
 
-    def export(payload: bytes, context: grpc.ServicerContext) -> bytes:
+    def export(signal: str, payload: bytes, context: grpc.ServicerContext) -> bytes:
         reply = ledger.next(payload, headers=dict(context.invocation_metadata()))
         if isinstance(reply, Failure):
             if reply.details is not None:
                 context.set_trailing_metadata((("grpc-status-details-bin", reply.details),))
             context.abort(reply.code, reply.text)
-        ledger.acknowledge(payload)
+        ledger.acknowledge(payload, signal)
         return reply if isinstance(reply, bytes) else b""
 
     pool = ThreadPoolExecutor(8)
     server = grpc.server(pool, options=[("grpc.so_reuseport", 0), *((f"grpc.{k}", v) for k, v in options.items())])
     for signal in SIGNALS.values():
-        handlers = {"Export": grpc.unary_unary_rpc_method_handler(export)}
+        handlers = {"Export": grpc.unary_unary_rpc_method_handler(partial_of(export, signal.name))}
         server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(signal.service, handlers),))
     bound = server.add_insecure_port(f"127.0.0.1:{port}")
     server.start()

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import urllib.request
+from collections.abc import Mapping
 from types import TracebackType
 from typing import Any
 
 from google.protobuf.message import Message
 
+from pipeline.api import Exporter
 from pipeline.config.check import check
 from pipeline.config.load import load_document
 from pipeline.receivers.signals import SIGNALS
@@ -26,13 +28,16 @@ class SdkTarget:
     Args:
         config: YAML without receivers, in which ``traces``, ``metrics`` and ``logs`` are exporters that keep.
         receivers: YAML of those.
+        plugins: Further exporters.
     Attributes:
         grpc, http: Where to send to.
     """
 
-    def __init__(self, config: str, receivers: str = RECEIVER) -> None:
+    def __init__(
+        self, config: str, receivers: str = RECEIVER, plugins: Mapping[str, type[Exporter]] | None = None
+    ) -> None:
         document = load_document(["env:CONFIG"], environ={"CONFIG": receivers + config})
-        self._engine = Engine(check(document, Registry({"exporters": SINKS})), SystemClock())
+        self._engine = Engine(check(document, Registry({"exporters": {**SINKS, **(plugins or {})}})), SystemClock())
 
     def __enter__(self) -> SdkTarget:
         self._engine.start()

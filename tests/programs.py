@@ -34,6 +34,11 @@ class Program:
     option: str = ""
 
     @property
+    def is_there(self) -> bool:
+        """Whether it can be run."""
+        return _find(self) is not None
+
+    @property
     def path(self) -> str:
         """Where it is. Raises AssertionError where it is not: mark the test with ``needed``."""
         found = _find(self)
@@ -44,7 +49,7 @@ class Program:
     def needed(self) -> pytest.MarkDecorator:
         """Skips a test where the program is missing, and says what to do."""
         reason = f"needs {self.name} ({self.remedy}; or name its file in {self._variable})"
-        return pytest.mark.skipif(_find(self) is None, reason=reason)
+        return pytest.mark.skipif(not self.is_there, reason=reason)
 
     @property
     def _variable(self) -> str:

@@ -165,7 +165,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     with ExitStack() as running_servers:
         servers, settings = {}, {}
         for one in DESTINATIONS:
-            if not one.program.needed.args[0]:
+            if one.program.is_there:
                 servers[one.exporter] = running_servers.enter_context(
                     one.start(folder / one.exporter.replace("/", "-"))
                 )

@@ -67,7 +67,7 @@ def samples(page: bytes, form: Format = TEXT) -> list[Sample]:
 
 def promtool_complaint(page: bytes, ignored: Sequence[str] = ()) -> str:
     """What ``promtool check metrics`` says of a text page: its parser is Prometheus' own. Empty if it is content."""
-    if not PROMTOOL.candidates():
+    if not PROMTOOL.is_there:
         return ""
     done = subprocess.run([PROMTOOL.path, "check", "metrics"], input=page, capture_output=True, timeout=60, check=False)
     said = (done.stdout + done.stderr).decode()

@@ -40,6 +40,7 @@ class Compiler:
         prefixed: Paths must say their context (``span.name``).
     Attributes:
         reads: Columns that the plan reads, in the order in which they were met.
+        warnings: What is odd and allowed: comparisons whose sides are always of different types.
     """
 
     def __init__(self, text: str, context: Context, *, prefixed: bool = False) -> None:
@@ -47,6 +48,7 @@ class Compiler:
         self._context = context
         self._prefixed = prefixed
         self.reads: dict[str, None] = {}
+        self.warnings: list[str] = []
 
     def test(self, node: tree.Node) -> Test:
         """A part that is true or false."""
@@ -61,7 +63,7 @@ class Compiler:
                 test = self.test(operand)
                 return Always(not test.value) if isinstance(test, Always) else Negated(test)
             case tree.Comparison(operator=operator, left=left, right=right):
-                return self._comparison(operator, self.value(left), self.value(right))
+                return self._comparison(node, operator, self.value(left), self.value(right))
             case tree.Literal(value=bool() as known):
                 return Always(known)
             case tree.Call():
@@ -82,7 +84,11 @@ class Compiler:
             return Always(decides if decides in constants else not decides)
         return rest[0] if len(rest) == 1 else Joined(rest, decides=decides)
 
-    def _comparison(self, operator: str, left: Expression | Constant, right: Expression | Constant) -> Test:
+    def _comparison(
+        self, node: tree.Node, operator: str, left: Expression | Constant, right: Expression | Constant
+    ) -> Test:
+        if isinstance(left, Expression) or isinstance(right, Expression):
+            self._warn_of_types(node, left.kind, right.kind)
         if isinstance(left, Constant):
             if isinstance(right, Constant):
                 return Always(compare(operator, left.value, right.value))
@@ -90,6 +96,14 @@ class Compiler:
         if isinstance(right, Constant):
             return AgainstConstant(operator, left, right.value)
         return AgainstEachOther(operator, left, right)
+
+    def _warn_of_types(self, node: tree.Node, left: type | None, right: type | None) -> None:
+        if left is None or right is None or left is right or {left, right} == {int, float}:
+            return
+        text = self._text[node.start : node.end]
+        self.warnings.append(
+            f"{text} compares {named(left)} with {named(right)}, which are never equal and have no order"
+        )
 
     def value(self, node: tree.Node) -> Expression | Constant:
         """A part that has a value."""

@@ -28,11 +28,13 @@ class Condition:
         text: As written.
         context: Name of what it is about.
         reads: Columns that it needs.
+        warnings: What is odd about it and allowed, for the log of whoever uses it.
     """
 
     text: str
     context: str
     reads: tuple[str, ...]
+    warnings: tuple[str, ...]
     _level: Level
     _test: Test
 
@@ -65,7 +67,7 @@ def compile_condition(text: str, context: str, *, prefixed: bool = False) -> Con
     reads = dict(compiler.reads)
     if known.level == Level.EVENT and context == "spanevent":
         reads["event.span"] = None
-    return Condition(text, context, tuple(reads), known.level, test)
+    return Condition(text, context, tuple(reads), tuple(compiler.warnings), known.level, test)
 
 
 def infer_context(texts: Sequence[str], signal: str) -> str:

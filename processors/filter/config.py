@@ -107,7 +107,19 @@ LogConditions = Annotated[_Groups, AfterValidator(partial(_with_contexts, "logs"
 
 
 class FilterConfig(ComponentConfig):
-    """What is dropped: whatever any condition is true of, and whatever ``include`` leaves out or ``exclude`` names."""
+    """What is dropped: whatever any condition is true of, and whatever ``include`` leaves out or ``exclude`` names.
+
+    Attributes:
+        error_mode: What follows when a condition cannot be evaluated for an item: refuse the request, or take it as not
+            matched, with a line in the log or without.
+        trace_conditions: OTTL conditions about spans, their events, scopes or resources; their paths say which.
+        metric_conditions: The same about metrics, data points, scopes or resources.
+        log_conditions: The same about log records, scopes or resources.
+        traces: OTTL conditions by what they are about.
+        metrics: The same; or ``include`` and ``exclude``.
+        logs: The same; or ``include`` and ``exclude``.
+        spans: ``include`` and ``exclude`` of spans.
+    """
 
     model_config = ConfigDict(
         json_schema_extra={

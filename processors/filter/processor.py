@@ -38,10 +38,12 @@ class Filter(Processor):
         self.reads = tuple(dict.fromkeys(column for step in steps for column in step.reads))
 
     def start(self) -> None:
-        """Show the counters of what is filtered before anything was."""
+        """Show the counters of what is filtered before anything was, and say what is odd about the conditions."""
         for signal, steps in self._steps.items():
             if steps:
                 self._telemetry.count(COUNTERS[signal], 0, filter=self._id)
+            for warning in (warning for step in steps for warning in step.warnings):
+                self._telemetry.logger.warning("odd condition", problem=warning)
 
     def process_traces(self, spans: SpanBatch) -> SpanBatch:
         """The spans that no condition is true of, without the events that one is true of."""

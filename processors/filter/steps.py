@@ -26,9 +26,11 @@ class Step(Protocol):
 
     Attributes:
         reads: Columns needed.
+        warnings: What is odd about its configuration.
     """
 
     reads: tuple[str, ...]
+    warnings: tuple[str, ...]
 
     def apply(self, batch: Batch, now_unix_nano: int) -> Batch:
         """What goes on; may be empty."""
@@ -46,6 +48,7 @@ class DropIfAny:
         self._is_about_events = context == "spanevent"
         self._on_failure = on_failure
         self.reads = tuple(dict.fromkeys(column for one in self._conditions for column in one.reads))
+        self.warnings = tuple(warning for one in self._conditions for warning in one.warnings)
 
     def apply(self, batch: Any, now_unix_nano: int) -> Any:
         """The batch without what is dropped."""
@@ -73,6 +76,8 @@ class DropIfAny:
 
 class KeepMatching:
     """Drop what ``include`` leaves out and what ``exclude`` names."""
+
+    warnings: tuple[str, ...] = ()
 
     def __init__(self, config: MatchConfig) -> None:
         self._matcher = Matcher(config)

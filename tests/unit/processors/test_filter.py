@@ -165,6 +165,14 @@ def test_a_group_may_have_an_error_mode_of_its_own() -> None:
     assert len(run.traces(span_batch(spans=SPANS))) == 2
 
 
+def test_a_comparison_that_is_never_true_is_told_at_the_start(caplog: pytest.LogCaptureFixture) -> None:
+    Harness(Filter, traces={"span": ['kind == "SPAN_KIND_SERVER"', "status.code >= 1.0", 'attributes["n"] == "1"']})
+    fields = [record.fields for record in caplog.records]  # type: ignore[attr-defined]
+    assert [one["problem"] for one in fields] == [
+        'kind == "SPAN_KIND_SERVER" compares an int with a string, which are never equal and have no order'
+    ]
+
+
 def test_time_is_that_of_the_clock() -> None:
     run = Harness(Filter, log_conditions=['Now() - log.time > Duration("1h")'])
     batch = log_batch(2)

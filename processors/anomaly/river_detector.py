@@ -3,7 +3,8 @@
     value → robust scale, squeezed into 0 … 1 → model → score → surprise against the scores that this series had before
 
 - Missing and NaN values never reach a model (half-space trees score NaN as the strangest of all).
-- A series that has not varied is not asked (a Gaussian scorer gives 1.0 on a constant one).
+- A series that has not varied is not asked (a Gaussian scorer gives 1.0 on a constant one, and half-space trees 0 for a
+  45-fold jump after one); if it moves, that is a surprise of its own.
 - Nothing is scored before the warm-up (half-space trees give 0, Holt-Winters raises).
 - Values are scaled here and the scale forgets (``MinMaxScaler`` never does).
 - A saturated score says only "far out": what it means follows from the scores the series had before.
@@ -29,6 +30,8 @@ LOG10_E = 0.4342944819032518
 MAX_SURPRISE = 8.0
 DRIFT_SURPRISE = 4.0
 """Of a drift that a detector reports."""
+MOVED_SURPRISE = 4.0
+"""Of a series that moves after it has been constant, of which no model can say anything."""
 MAX_DEVIATION = 8.0
 """Scaled deviations are clipped here."""
 
@@ -81,7 +84,12 @@ class RiverDetector(RowArrays):
         """As in ``Detector``. Models learn in the same step: asking them twice would cost twice."""
         a = self.arrays
         out = np.zeros(len(matrix))
-        varied = matrix.present & (a["spread"] > 1e-9 * (np.abs(a["level"]) + 1e-9))
+        size = np.abs(a["level"]) + 1e-9
+        varied = matrix.present & (a["spread"] > 1e-9 * size)
+        moved = (
+            matrix.present & ~varied & (a["values"] > self.warm_up) & (np.abs(matrix.mean - a["level"]) > 1e-6 * size)
+        )
+        out[moved] = np.copysign(MOVED_SURPRISE, matrix.mean - a["level"])[moved]
         rows = np.flatnonzero(varied & (a["values"] >= 2))
         deviation = (matrix.mean[rows] - a["level"][rows]) / np.maximum(a["spread"][rows], 1e-300)
         deviation = np.clip(deviation, -MAX_DEVIATION, MAX_DEVIATION)

@@ -57,6 +57,18 @@ def test_a_constant_series_surprises_nobody(model: str) -> None:
     assert not any(surprises(RiverDetector(model, warm_up=30), [0.0] * 200))
 
 
+@pytest.mark.parametrize("model", [MODELS[0], MODELS[1], MODELS[6]])
+def test_a_jump_after_a_constant_history_is_a_surprise(model: str) -> None:
+    assert surprises(RiverDetector(model, warm_up=30), [2.0] * 200 + [90.0])[-1] > 3
+
+
+@pytest.mark.parametrize("model", [MODELS[1], MODELS[3]])
+def test_a_score_that_saturates_says_far_out_and_no_more(model: str) -> None:
+    far = surprises(RiverDetector(model, warm_up=60), [*noise(300), 40.0])[-1]
+    farther = surprises(RiverDetector(model, warm_up=60), [*noise(300), 1e9])[-1]
+    assert 1 < far <= farther <= 8
+
+
 @pytest.mark.parametrize("model", [MODELS[0], MODELS[1], MODELS[4]])
 def test_missing_values_are_not_scored_and_teach_nothing(model: str) -> None:
     values = noise(200)

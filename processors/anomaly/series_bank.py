@@ -22,8 +22,8 @@ TRUST = {GAP: 1.25}
 """What a first surprising tick counts; 0.75 for other signals. Wires seldom have bad moments of their own."""
 USUAL_TRUST = 0.75
 GROWTH = {DURATION: 0.55, GAP: 0.55, ERRORS: 0.55}
-"""How much more each further tick in a row counts, as a share of the first; 0 for calls per trace, which come in bursts:
-users who fail once try again."""
+"""How much more each further tick in a row counts, as a share of the first; 0 for calls per trace, which come in
+bursts: users who fail once try again."""
 FALL = {DURATION: 0.5, GAP: 0.5}
 """What a fall counts beside a rise; 1 for other signals."""
 SERVICES_KEPT = 1024

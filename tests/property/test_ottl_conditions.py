@@ -36,7 +36,7 @@ def verdicts(truth: Truth) -> list[bool | None]:
 
 @pytest.mark.parametrize("context", SIGNALS)
 def test_conditions_say_of_every_row_what_the_oracle_says(context: str) -> None:
-    @settings(max_examples=400, deadline=None)
+    @settings(max_examples=200, deadline=None)
     @given(conditions(context), requests[SIGNALS[context]])
     def check(condition: ottl.Written, request: Any) -> None:
         ready = compiled(condition.text, context)
@@ -54,7 +54,7 @@ def test_simple_comparisons_are_decided_alike_by_compiled_and_by_plain_code(
 ) -> None:
     monkeypatch.setattr(decision, "decide", KERNELS[mode].decide)
 
-    @settings(max_examples=150, deadline=None)
+    @settings(max_examples=100, deadline=None)
     @given(simple_conditions(context), requests[SIGNALS[context]])
     def check(condition: ottl.Written, request: Any) -> None:
         ready = compile_condition(condition.text, context)

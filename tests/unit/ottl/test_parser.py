@@ -165,7 +165,7 @@ WORDS = st.sampled_from(
 TEXTS = st.one_of(st.lists(WORDS, max_size=12).map(" ".join), st.lists(WORDS, max_size=12).map("".join), st.text())
 
 
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=800, deadline=None)
 @given(TEXTS, st.sampled_from(sorted(CONTEXTS)))
 def test_any_text_compiles_or_is_refused_at_a_place_in_it(text: str, context: str) -> None:
     found = None

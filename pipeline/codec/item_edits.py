@@ -246,11 +246,11 @@ def _swaps(
     """Rows in which some attribute changes, and per attribute of them what takes its place."""
     counts = np.empty(len(rows), np.int64)
     total = otlp_writer.list_pairs(table, rows, None, counts)
+    rows, counts = rows[counts >= 0], counts[counts >= 0]
     pairs = np.zeros((total + 1, 2), np.uint64)
-    otlp_writer.list_pairs(table, rows, pairs.reshape(-1), counts)
+    if len(rows):
+        otlp_writer.list_pairs(table, rows, pairs.reshape(-1), counts)
     swaps = _swapped(payload, pairs[:total], change, appended)
-    sound = counts >= 0
-    rows, counts = rows[sound], counts[sound]
     owners = np.repeat(np.arange(len(rows)), counts)
     changed = np.zeros(len(rows), bool)
     changed[owners[swaps != 0]] = True

@@ -1099,8 +1099,8 @@ def list_pairs(table: Table, rows: object, pairs: object, counts: object) -> cyt
 
     Args:
         rows: int32[n], n above 0.
-        pairs: uint64[k * 2], out: per attribute the range of its key and that of the KeyValue, one row after the other.
-            None: only count them.
+        pairs: uint64[k * 2], out: per attribute the range of its key and that of the KeyValue, one row after the other;
+            of rows that have been counted and are not damaged. None: only count them.
         counts: int64[n], out: attributes per row; -1 where the row is damaged, of which none are listed.
     Returns:
         Attributes of all rows.

@@ -24,8 +24,8 @@ from pipeline.model.batch import Batch
 from pipeline.model.columns import of_signal
 from pipeline.model.editor import REMOVED
 from pipeline.model.records import RANGE, Kind
-from pipeline.testing import span_batch
-from tests.kernels import uncompiled
+from pipeline.testing import export_request, span_batch
+from tests.kernels import MODES, uncompiled
 from tests.oracles.edits import Item, all_items
 from tests.oracles.otlp_requests import ITEMS, PREFIXES, accepted, official, prune, requests
 from tests.oracles.scrambled import scrambled
@@ -327,3 +327,24 @@ def test_values_that_do_not_fit_are_refused() -> None:
         spans.with_column("trace_state", 1)
     with pytest.raises(TypeError, match="is a text"):
         spans.with_column("trace_state", np.arange(2))
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_damaged_resource_that_nobody_reads_is_passed_on_as_it_came(mode: str) -> None:
+    sound = export_request([{"resource": {"key": n}, "number": n} for n in range(2)])
+    whole = sound.resource_spans[1].resource.SerializeToString()
+    damaged = whole + b"\x0a\x7f\x0a"  # an attribute longer than what follows
+    one, two = (resource.SerializeToString() for resource in sound.resource_spans)
+    two = two.replace(b"\x0a" + bytes([len(whole)]) + whole, b"\x0a" + bytes([len(damaged)]) + damaged)
+    body = b"".join(b"\x0a" + bytes([len(part) & 127 | 128, len(part) >> 7]) + part for part in (one, two))
+    with pytest.MonkeyPatch.context() as patch:
+        if mode == "uncompiled":
+            for module in (item_edits, otlp_encode):
+                patch.setattr(module, "otlp_writer", uncompiled("pipeline.codec.otlp_writer"))
+        spans, _ = projection("traces", ("name",)).decode(body)
+        editor = spans.edit()
+        editor.change_keys("resource.", lambda key: key == "key", lambda value: f"changed {value}")
+        out = editor.done().to_otlp()
+    assert b"changed 0" in out
+    assert b"changed 1" not in out
+    assert damaged in out

@@ -11,6 +11,7 @@ from pipeline.ottl.contexts import LEVELS, Context, Known
 from pipeline.ottl.errors import OttlError, nearest
 from pipeline.ottl.functions import FUNCTIONS, Function, add, look_into, negate
 from pipeline.ottl.item_functions import ITEM_FUNCTIONS, ItemFunction
+from pipeline.ottl.parser import MAX_NESTING
 from pipeline.ottl.plan import (
     AgainstConstant,
     AgainstEachOther,
@@ -121,6 +122,8 @@ class Compiler:
             case tree.Sign(operator=operator, operand=operand):
                 return self._signed(node, operator, self.value(operand))
             case tree.Arithmetic(first=first, rest=rest):
+                if len(rest) > MAX_NESTING:
+                    raise self._error(f"more than {MAX_NESTING} operations in a row", node)
                 result = self.value(first)
                 for operator, other in rest:
                     result = self._calculated(node, operator, result, self.value(other))

@@ -261,6 +261,15 @@ def test_what_functions_remember_of_texts_is_bounded(monkeypatch: pytest.MonkeyP
         assert len(function._memory) <= 5
 
 
+def test_long_conditions_run_and_long_sums_are_refused() -> None:
+    batch = span_batch(spans=SPANS)
+    text = " or ".join(f'name == "{i}"' for i in range(400))
+    assert not compile_condition(text, "span").mask(batch).any()
+    assert compile_condition(f'{text} or name == "GET /a"', "span").mask(batch).tolist() == [True, False, False]
+    with pytest.raises(OttlError, match="operations in a row"):
+        compile_condition(" + ".join(["kind"] * 500) + " == 1", "span")
+
+
 def test_a_condition_sees_what_a_processor_before_it_has_changed() -> None:
     batch = span_batch(spans=SPANS, columns=("span.tier", "resource.team"))
     gold = np.array([True, False, True])

@@ -8,7 +8,7 @@ from typing import Any
 
 import typer
 
-from pipeline.admin_client import DEFAULT, Endpoint, Json, ask_admin
+from pipeline.admin_client import DEFAULT, Endpoint, Json, ask_admin, say
 
 
 def series(endpoint: Endpoint = DEFAULT, as_json: Json = False) -> None:
@@ -18,7 +18,8 @@ def series(endpoint: Endpoint = DEFAULT, as_json: Json = False) -> None:
         typer.echo(json.dumps(tables, indent=2, ensure_ascii=False))
         return
     for table in tables:
-        typer.echo("\n".join(_lines(table)))
+        for line in _lines(table):
+            say(line)
     if not tables:
         typer.echo("no series")
 

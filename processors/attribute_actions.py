@@ -22,7 +22,7 @@ from typing import Any, Literal, Self, TypeVar
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import Field, field_validator, model_validator
+from pydantic import field_validator, model_validator
 
 from pipeline.api import ComponentConfig
 from pipeline.model.batch import Batch
@@ -49,7 +49,16 @@ _INT64 = 1 << 63
 
 
 class ActionConfig(ComponentConfig):
-    """One action."""
+    """One action.
+
+    Attributes:
+        key: The attribute that is set, removed, hashed, converted or read.
+        value: For insert, update and upsert. Any type, lists and maps as well.
+        from_attribute: Instead of ``value``: the attribute to copy, with its type; nothing happens where it is absent.
+        from_context: Not supported.
+        pattern: For delete and hash, the keys to act on; for extract, named groups that become attributes.
+        converted_type: For convert; what cannot be converted stays as it is.
+    """
 
     key: str = ""
     action: Literal["insert", "update", "upsert", "delete", "hash", "extract", "convert"]
@@ -57,7 +66,7 @@ class ActionConfig(ComponentConfig):
     from_attribute: str = ""
     from_context: str = ""
     pattern: str = ""
-    converted_type: Literal["", "int", "double", "string"] = Field(default="", json_schema_extra={"examples": ["int"]})
+    converted_type: Literal["int", "double", "string"] | None = None
 
     @field_validator("action", mode="before")
     @classmethod
@@ -111,6 +120,13 @@ class ActionConfig(ComponentConfig):
             raise ValueError("pattern has no named groups, such as (?P<user>[a-z]+), so nothing would be extracted")
         if expression.groups > len(expression.groupindex):
             raise ValueError("pattern has a group without a name: write (?P<name>…), or (?:…) to extract nothing")
+
+
+def some_actions(value: Any) -> Any:
+    """A list of actions that is not empty. Said before the actions are looked at, so that wrong ones count as there."""
+    if value is None or not len(value):
+        raise ValueError("there is nothing to do: give at least one action")
+    return value
 
 
 class Actions:
@@ -228,7 +244,7 @@ def _step(action: ActionConfig) -> _Step:
         case "hash":
             return _Change(action, hashed)
         case "convert":
-            return _Change(action, CONVERTERS[action.converted_type])
+            return _Change(action, CONVERTERS[action.converted_type or "string"])
         case "extract":
             return _Extract(action)
     return _Set(action)

@@ -7,26 +7,32 @@ series one; nothing adds them up.
 
 from __future__ import annotations
 
-from typing import TypeVar
+from typing import Annotated, TypeVar
 
-from pydantic import ConfigDict, Field
+from pydantic import BeforeValidator, ConfigDict
 
 from pipeline.api import LogBatch, MetricBatch, Processor, Settings, SpanBatch
 from pipeline.model.batch import Batch
-from processors.attribute_actions import ActionConfig, Actions
+from processors.attribute_actions import ActionConfig, Actions, some_actions
 from processors.matching import OWN_PREFIXES, MatchConfig, Matcher
 
 B = TypeVar("B", bound=Batch)
 
 
 class AttributesConfig(MatchConfig):
-    """Keys of the Collector's ``attributesprocessor``."""
+    """Keys of the Collector's ``attributesprocessor``.
+
+    Attributes:
+        actions: Carried out in order, each on what those before have left.
+        include: Only items that have all these properties are changed.
+        exclude: Of those, items that have all these properties are not.
+    """
 
     model_config = ConfigDict(
         json_schema_extra={"examples": [{"actions": [{"key": "env", "action": "upsert", "value": "prod"}]}]}
     )
 
-    actions: tuple[ActionConfig, ...] = Field(min_length=1)
+    actions: Annotated[tuple[ActionConfig, ...], BeforeValidator(some_actions)]
 
 
 class Attributes(Processor):

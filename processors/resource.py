@@ -6,16 +6,22 @@ of the changed resources: ``job``, ``instance`` and ``target_info`` follow.
 
 from __future__ import annotations
 
-from pydantic import ConfigDict, Field
+from typing import Annotated
+
+from pydantic import BeforeValidator, ConfigDict
 
 from pipeline.api import ComponentConfig, LogBatch, MetricBatch, Processor, Settings, SpanBatch
-from processors.attribute_actions import ActionConfig, Actions
+from processors.attribute_actions import ActionConfig, Actions, some_actions
 
 _PREFIX = "resource."
 
 
 class ResourceConfig(ComponentConfig):
-    """Keys of the Collector's ``resourceprocessor``."""
+    """Keys of the Collector's ``resourceprocessor``.
+
+    Attributes:
+        attributes: Actions, carried out in order, each on what those before have left.
+    """
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -23,7 +29,7 @@ class ResourceConfig(ComponentConfig):
         }
     )
 
-    attributes: tuple[ActionConfig, ...] = Field(min_length=1)
+    attributes: Annotated[tuple[ActionConfig, ...], BeforeValidator(some_actions)]
 
 
 class Resource(Processor):

@@ -115,10 +115,9 @@ def _keys(
             yield f"{indent}{'# ' if absent else ''}{key}:{note}"
             below = f"{indent}{'# ' if absent else ''}  "
             yield from _keys(inner, definitions, inner_models, below, seen | {inner_name})
-        elif key in required:
-            yield f"{indent}{key}:  # {comment}"
         else:
-            yield f"{indent}{key}: {_value(default, comment)}  # {comment}"
+            value = "" if key in required else f" {_value(default, comment)}"
+            yield f"{indent}{key}:{value}  # {comment}" if comment else f"{indent}{key}:{value}"
             if inner is not None and inner_name not in seen and _is_list(field):
                 yield f"{indent}#   each entry:"
                 yield from _keys(inner, definitions, inner_models, f"{indent}#     ", seen | {inner_name})

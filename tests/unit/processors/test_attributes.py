@@ -283,3 +283,5 @@ def test_without_actions_there_is_nothing_to_do() -> None:
     for cls in (Attributes, Resource):
         with pytest.raises(ValidationError, match="Field required"):
             cls.Config.model_validate({})
+        with pytest.raises(ValidationError, match="give at least one action"):
+            cls.Config.model_validate({"actions" if cls is Attributes else "attributes": []})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from pipeline.codec.any_value import key_values
+from pipeline.model.any_value import key_values
 
 START_UNIX_NANO = 1_767_225_600_000_000_000
 """2026-01-01T00:00:00Z, when the telemetry of tests begins unless they say otherwise."""

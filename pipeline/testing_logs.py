@@ -8,8 +8,8 @@ from typing import Any
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord, SeverityNumber
 
-from pipeline.codec.any_value import any_value, key_values
 from pipeline.codec.otlp_logs import LogsProjection
+from pipeline.model.any_value import any_value, key_values
 from pipeline.model.logs import LogBatch
 from pipeline.testing_envelopes import START_UNIX_NANO, Envelopes, attribute_columns, own_fields, rows_of
 

@@ -8,8 +8,8 @@ from typing import Any
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.metrics.v1.metrics_pb2 import AggregationTemporality, Metric
 
-from pipeline.codec.any_value import key_values
 from pipeline.codec.otlp_metrics import MetricsProjection
+from pipeline.model.any_value import key_values
 from pipeline.model.metrics import MetricBatch
 from pipeline.testing_envelopes import START_UNIX_NANO, Envelopes, attribute_columns, own_fields, rows_of
 

@@ -9,8 +9,8 @@ from typing import Any
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
-from pipeline.codec.any_value import key_values
 from pipeline.codec.otlp_traces import TracesProjection
+from pipeline.model.any_value import key_values
 from pipeline.model.spans import SpanBatch
 from pipeline.testing_envelopes import START_UNIX_NANO, Envelopes, attribute_columns, own_fields, rows_of
 

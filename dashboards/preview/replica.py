@@ -18,10 +18,10 @@ from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, Span, Status
 
 from dashboards.preview.scenario import OLD_RELEASE, Event, version_of
 from pipeline.api import MetricSnapshot
-from pipeline.codec.any_value import key_values
 from pipeline.config.check import check
 from pipeline.config.load import load_document
 from pipeline.demo.shop import SERVICES, Transport
+from pipeline.model.any_value import key_values
 from pipeline.promql.flavour import Flavour
 from pipeline.service.clock import SystemClock
 from pipeline.service.engine import Engine

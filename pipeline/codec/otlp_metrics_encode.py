@@ -21,8 +21,8 @@ from opentelemetry.proto.common.v1.common_pb2 import InstrumentationScope
 from opentelemetry.proto.resource.v1.resource_pb2 import Resource as ResourceMessage
 
 from pipeline.codec import point_writer
-from pipeline.codec.any_value import key_values
 from pipeline.codec.otlp_encode import element, varint
+from pipeline.model.any_value import key_values
 from pipeline.model.snapshot import (
     OVERFLOW_LABEL,
     Exemplars,

@@ -14,8 +14,8 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsSer
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from pipeline.codec.any_value import key_values
 from pipeline.codec.signals import projection
+from pipeline.model.any_value import key_values
 from pipeline.testing import Harness, metrics_request
 from processors.deltatocumulative import DeltaToCumulative
 from processors.probabilistic_sampler import ProbabilisticSampler

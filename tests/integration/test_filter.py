@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
-from pipeline.codec.any_value import key_values
+from pipeline.model.any_value import key_values
 from pipeline.testing import export_request, logs_request, metrics_request
 from tests.integration.destinations import http_destination
 from tests.integration.raw_http import Client, post

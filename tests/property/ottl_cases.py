@@ -11,7 +11,7 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportM
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
-from pipeline.codec.any_value import key_values
+from pipeline.model.any_value import key_values
 from pipeline.testing import export_request, logs_request, metrics_request
 from tests.oracles import ottl
 from tests.oracles.ottl import Written

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
-from pipeline.codec.any_value import key_values
 from pipeline.codec.signals import projection
+from pipeline.model.any_value import key_values
 from pipeline.model.batch import Batch
 from pipeline.model.columns import is_column
 from pipeline.ottl import CONTEXTS, SIGNAL_CONTEXTS, OttlError, Tables, compile_condition, infer_context

@@ -10,7 +10,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from pydantic import ValidationError
 
 from pipeline.api import PermanentError
-from pipeline.codec.any_value import key_values
+from pipeline.model.any_value import key_values
 from pipeline.testing import Harness, log_batch, metric_batch, span_batch
 from processors.filter import Filter
 

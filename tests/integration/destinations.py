@@ -58,9 +58,17 @@ class Ledger:
         self.acknowledged: Counter[str] = Counter()
         self.requests: list[dict[str, Any]] = []
         self.lock = threading.Lock()
+        self.is_closed = False
+
+    def close(self) -> None:
+        """What comes on connections that are still open finds nobody."""
+        with self.lock:
+            self.is_closed = True
 
     def next(self, payload: bytes, **about: Any) -> Any:
         with self.lock:
+            if self.is_closed:
+                return Reply(act=void)
             self.requests.append({"payload": payload, **about})
             return self.script.pop(0) if self.script else OK
 
@@ -118,6 +126,7 @@ def http_destination(*script: Reply, port: int = 0) -> Iterator[tuple[str, Ledge
     try:
         yield f"http://127.0.0.1:{server.server_address[1]}", ledger
     finally:
+        ledger.close()
         server.shutdown()
         server.server_close()
         thread.join(10)

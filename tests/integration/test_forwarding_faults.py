@@ -117,6 +117,7 @@ def test_a_destination_that_is_away_comes_back_and_stumbles_gets_everything_once
         with KINDS[exporter](*SCRIPTS[exporter], port=port) as (_, first):
             sender.send(20)
             eventually(lambda: asserted(first.acknowledged == once(sender.acknowledged)))
+            eventually(lambda: asserted(sender.counted("sent") == 160))
         sender.send(20)
         with KINDS[exporter](*SCRIPTS[exporter], port=port) as (_, second):
             sender.send(20)

@@ -60,7 +60,7 @@ class RobustDetector(RowArrays):
         self.frozen_rate = frozen_rate
         self.tail_rate = tail_rate
         self._first = np.array(first)
-        self._squares = np.zeros(0)
+        self._squares, self._surprise = np.zeros((2, 0))
         self._count = np.zeros(0)
 
     def resize(self, capacity: int) -> None:
@@ -76,7 +76,7 @@ class RobustDetector(RowArrays):
         inflation2[rows] = np.maximum(inflation2[rows], RELAXED_INFLATION2)
 
     def score(self, matrix: Matrix) -> Floats:
-        """As in ``Detector``.
+        """As in ``Detector``; what is returned holds until the next call.
 
         Raises:
             ValueError: There are more or fewer series than rows.
@@ -84,8 +84,7 @@ class RobustDetector(RowArrays):
         if not len(matrix) == len(matrix.fall) == len(self.rows):
             raise ValueError(f"{len(matrix)} series for {len(self.rows)} rows")
         if len(self._squares) != len(matrix):
-            self._squares = np.empty(len(matrix))
-        surprise = np.empty(len(matrix))
+            self._squares, self._surprise = np.empty((2, len(matrix)))
         self._count = matrix.count
         score_rows(
             matrix.mean,
@@ -94,14 +93,20 @@ class RobustDetector(RowArrays):
             matrix.fall,
             self.rows,
             self._squares,
-            surprise,
+            self._surprise,
             self.warm_up,
             self.floor2,
         )
-        return surprise
+        return self._surprise
 
     def learn(self, matrix: Matrix, frozen: Bools) -> None:
-        """As in ``Detector``."""
+        """As in ``Detector``.
+
+        Raises:
+            ValueError: It is not the tick that was scored last.
+        """
+        if not len(matrix) == len(frozen) == len(self._squares) == len(self.rows):
+            raise ValueError(f"{len(matrix)} series learnt, {len(self._squares)} scored")
         learn_rows(
             matrix.mean,
             matrix.variance,

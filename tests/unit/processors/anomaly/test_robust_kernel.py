@@ -71,8 +71,11 @@ def test_compiled_and_uncompiled_agree_to_the_last_bit(monkeypatch: pytest.Monke
 def test_more_series_than_rows_are_refused_before_any_is_read() -> None:
     detector = RobustDetector()
     detector.resize(SERIES - 1)
+    matrix, frozen = ticks(0)[0]
     with pytest.raises(ValueError, match="60 series for 59 rows"):
-        detector.score(ticks(0)[0][0])
+        detector.score(matrix)
+    with pytest.raises(ValueError, match="60 series learnt, 0 scored"):
+        detector.learn(matrix, frozen)
 
 
 def test_a_relaxed_series_is_surprised_less_and_learns_faster() -> None:

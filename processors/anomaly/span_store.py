@@ -187,21 +187,23 @@ class SpanStore:
         self._keep_waiting(words, parents, tick)
         own = parents[: len(new)]
         real = own != DUPLICATE
-        self.fates[FATES.index("duplicate")] += len(new) - int(real.sum())
-        self.fates[FATES.index("joined")] += int(real.sum())
-        spans = words[: len(new)][real]
+        count = int(np.count_nonzero(real))
+        self.fates[FATES.index("duplicate")] += len(new) - count
+        self.fates[FATES.index("joined")] += count
+        kept = slice(None) if count == len(new) else real  # nothing to copy
+        spans = words[: len(new)][kept]
         operations = (words[:, OPERATION] & LOW).astype(np.int32)
-        callee = callees[: len(new)][real]
+        callee = callees[: len(new)][kept]
         duration = spans[:, DURATION].astype(np.int64)
         return Joined(
-            operations[: len(new)][real],
+            operations[: len(new)][kept],
             (spans[:, OPERATION] >> KIND_SHIFT).astype(np.uint8),
             (spans[:, OPERATION] & FAILED) != 0,
             duration,
-            np.maximum(duration - children[: len(new)][real].astype(np.int64), 0),
-            np.maximum(duration - remote[: len(new)][real].astype(np.int64), 0),
+            np.maximum(duration - children[: len(new)][kept].astype(np.int64), 0),
+            np.maximum(duration - remote[: len(new)][kept].astype(np.int64), 0),
             np.where(callee >= 0, operations[callee], -1).astype(np.int32),
-            int((own[real] == ROOT).sum()),
+            int((own[kept] == ROOT).sum()),
             spans[:, : SPAN + 1],
         )
 

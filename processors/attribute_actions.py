@@ -211,10 +211,10 @@ class _Change(_Step):
             codes, values = editor.batch.distinct(name)
             changed = [self._change(value) for value in values]
             is_kept = np.array([*(new is Unchanged for new in changed), True])
-            editor.set_codes(name, np.where(is_kept[codes], -1, codes), changed, where)
-        if self._search is not None:
-            search, key = self._search, self._key
-            editor.change_keys(prefix, lambda other: other != key and search(other) is not None, self._change, where)
+            codes = np.where(is_kept[codes], -1, codes).astype(np.int32)
+            editor.set_codes(name, codes, [None if new is Unchanged else new for new in changed], where)
+        if (search := self._search) is not None:
+            editor.change_keys(prefix, lambda key: search(key) is not None, self._change, where)
 
 
 class _Extract(_Step):

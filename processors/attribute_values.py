@@ -29,8 +29,9 @@ Unchanged: Final = _Unchanged()
 """In place of a value: it stays as it is."""
 
 _INTEGER = re.compile(r"[+-]?[0-9]+\Z", re.ASCII)
-_DECIMAL = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:e[+-]?[0-9]+)?\Z", re.ASCII | re.IGNORECASE)
-_HEXADECIMAL = re.compile(r"[+-]?0x(?:[0-9a-f]+(?:\.[0-9a-f]*)?|\.[0-9a-f]+)p[+-]?[0-9]+\Z", re.ASCII | re.IGNORECASE)
+_DIGITS, _HEX = r"[0-9](?:_?[0-9])*", r"[0-9a-f](?:_?[0-9a-f])*"
+_DECIMAL = re.compile(rf"[+-]?(?:{_DIGITS}(?:\.(?:{_DIGITS})?)?|\.{_DIGITS})(?:e[+-]?{_DIGITS})?\Z", re.IGNORECASE)
+_HEXADECIMAL = re.compile(rf"[+-]?0x_?(?:{_HEX}(?:\.(?:{_HEX})?)?|\.{_HEX})p[+-]?{_DIGITS}\Z", re.IGNORECASE)
 _SPECIAL = re.compile(r"(?:[+-]?inf(?:inity)?|nan)\Z", re.ASCII | re.IGNORECASE)
 _INT64 = 1 << 63
 _MAX_DIGITS = 100
@@ -38,10 +39,10 @@ _MAX_DIGITS = 100
 
 
 def hashed(value: Any) -> str:
-    """SHA-256 in hexadecimal of a text, of a boolean as one byte, of a number as eight bytes, little-endian. What is
-    empty or of another type becomes empty, so that nothing of it is left.
+    """SHA-256 in hexadecimal of a text, of a boolean as one byte, of a number as eight bytes, little-endian. What is of
+    another type becomes an empty text, so that nothing of it is left.
 
-    >>> hashed("a")[:16], hashed(True)[:16], hashed("")
+    >>> hashed("a")[:16], hashed(True)[:16], hashed(["a"])
     ('ca978112ca1bbdca', '4bf5122f344554c5', '')
     """
     if isinstance(value, str):
@@ -53,12 +54,13 @@ def hashed(value: Any) -> str:
     elif isinstance(value, float):
         data = struct.pack("<d", value)
     else:
-        data = b""
-    return hashlib.sha256(data).hexdigest() if data else ""
+        return ""
+    return hashlib.sha256(data).hexdigest()
 
 
 def to_int(value: Any) -> Any:
-    """An integer; fractions are cut off.
+    """An integer; fractions are cut off. A number that is too large stays as it is, where the Collector makes of it
+    whatever its processor gives.
 
     >>> [to_int(v) for v in ("-12", 3.9, True, 1)], to_int("1.0") is Unchanged, to_int(1e300) is Unchanged
     ([-12, 3, 1, Unchanged], True, True)
@@ -79,8 +81,8 @@ def to_int(value: Any) -> Any:
 def to_double(value: Any) -> Any:
     """A floating-point number.
 
-    >>> [to_double(v) for v in ("1e3", "0x1p-1", "-Inf", 3, False)], to_double("1e999") is Unchanged
-    ([1000.0, 0.5, -inf, 3.0, 0.0], True)
+    >>> [to_double(v) for v in ("1e3", "1_0", "0x1p-1", "-Inf", 3, False)], to_double("1e999") is Unchanged
+    ([1000.0, 10.0, 0.5, -inf, 3.0, 0.0], True)
     """
     if isinstance(value, (bool, int)):
         return float(value)
@@ -92,7 +94,7 @@ def to_double(value: Any) -> Any:
         if _DECIMAL.match(value) is not None:
             number = float(value)
         elif _HEXADECIMAL.match(value) is not None:
-            number = float.fromhex(value)
+            number = float.fromhex(value.replace("_", ""))
         else:
             return Unchanged
     except OverflowError:

@@ -72,6 +72,15 @@ def test_resources_are_changed_likewise(
     assert next(iter(out.iter())) == next(iter(batch.iter()))
 
 
+def test_of_several_values_each_is_converted_or_stays() -> None:
+    values = ["7", "x", 2.5, True, None, ["1"], "-9", 3]
+    spans = span_batch(spans=[{"attributes": {"a": value}} for value in values])
+    found = after(spans, {"key": "a", "action": "convert", "converted_type": "int"})
+    assert [one["a"] for one in found] == [7, "x", 2, 1, None, ["1"], -9, 3]
+    found = after(spans, {"key": "a", "action": "convert", "converted_type": "string"})
+    assert [one["a"] for one in found] == ["7", "x", "2.5", "true", "", '["1"]', "-9", "3"]
+
+
 def test_only_what_is_included_is_changed() -> None:
     spans = span_batch(spans=[{"name": "GET", "attributes": {"a": "x"}}, {"name": "POST", "attributes": {"a": "y"}}])
     include = {"match_type": "strict", "attributes": [{"key": "a", "value": "y"}]}

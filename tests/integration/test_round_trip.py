@@ -244,7 +244,7 @@ def test_what_remains_leaves_as_it_came(dropping: Weir, signal: str, data: st.Da
     places = items_of(signal, expected)
     for holder, index in reversed(places[1::2]):
         del holder[index]
-    if len(places) > 1:
+    if len(places[::2]) < len(items_of(signal, request)):
         prune(signal, expected)
     for some in dropping.arrived(signal, len(places[::2])):
         assert [official(signal, sent) for sent in some] == [expected][: len(places)]

@@ -156,10 +156,11 @@ class Records:
         first: Per level, index of the first word of row 0.
         width: Per level, words of a row.
         count: Per level, rows.
+        pieces: ``payload`` in two, so that a few texts more do not cost a copy of all.
         edits: What the bodies of the rows do not show yet (``model/editor.py``).
     """
 
-    __slots__ = ("_decoded", "_extra", "_payload", "count", "edits", "first", "width", "words")
+    __slots__ = ("_decoded", "count", "edits", "first", "pieces", "width", "words")
 
     def __init__(
         self,
@@ -169,8 +170,7 @@ class Records:
         width: tuple[int, ...],
         count: tuple[int, ...],
     ) -> None:
-        self._payload = payload
-        self._extra = b""
+        self.pieces = (payload, b"")
         self.words = words
         self.first = first
         self.width = width
@@ -181,25 +181,22 @@ class Records:
     @property
     def payload(self) -> bytes:
         """The bytes that ranges point into. Longer than the request where something was changed."""
-        if self._extra:
-            self._payload += self._extra
-            self._extra = b""
-        return self._payload
-
-    @property
-    def pieces(self) -> tuple[bytes, bytes]:
-        """``payload`` in two, so that a few texts more do not cost a copy of all."""
-        return self._payload, self._extra
+        payload, texts = self.pieces
+        if texts:
+            payload += texts
+            self.pieces = (payload, b"")
+        return payload
 
     @property
     def size(self) -> int:
         """Length of ``payload``."""
-        return len(self._payload) + len(self._extra)
+        return sum(map(len, self.pieces))
 
     def append(self, texts: bytes | bytearray) -> None:
         """Put texts behind the payload. For who has the only reference."""
         if texts:
-            self._extra += texts
+            payload, before = self.pieces
+            self.pieces = (payload, before + texts)
 
     @property
     def decoded(self) -> Records:
@@ -222,8 +219,8 @@ class Records:
             parts.append(self.words[begin : begin + width * count])
             first.append(at)
             at += width * count
-        other = Records(self._payload, np.concatenate(parts), tuple(first), self.width, self.count)
-        other._extra = self._extra
+        other = Records(b"", np.concatenate(parts), tuple(first), self.width, self.count)
+        other.pieces = self.pieces
         other.edits = self.edits
         other._decoded = self.decoded
         return other
@@ -240,7 +237,7 @@ class Records:
 
     def slice(self, word: int) -> bytes:
         """The bytes of a range."""
-        offset, source = word >> 32, self._payload
+        offset, (source, texts) = word >> 32, self.pieces
         if offset >= len(source):
-            offset, source = offset - len(source), self._extra
+            offset, source = offset - len(source), texts
         return source[offset : offset + (word & 0xFFFF_FFFF)]

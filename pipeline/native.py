@@ -14,6 +14,7 @@ from types import ModuleType
 
 MODULES = (
     "pipeline.memory",
+    "pipeline.wire_format",
     "pipeline.codec.otlp_writer",
     "pipeline.codec.point_checks",
     "pipeline.codec.point_writer",

@@ -14,7 +14,7 @@ import pytest
 
 from pipeline.model import exemplars, instruments, key_store, label_plan, resources, series
 
-SHARED = "pipeline.memory"
+SHARED = ("pipeline.memory", "pipeline.wire_format")
 MODES = ("compiled", "uncompiled")
 
 
@@ -27,12 +27,13 @@ def uncompiled(name: str) -> ModuleType:
     spec = importlib.util.spec_from_file_location(loader.name, source, loader=loader)
     assert spec is not None
     loaded = importlib.util.module_from_spec(spec)
-    if name == SHARED:
+    if name in SHARED:
         loader.exec_module(loaded)
         return loaded
     # What it shares with other native modules has to be uncompiled as well.
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(sys.modules, SHARED, uncompiled(SHARED))
+        for shared in SHARED:
+            patch.setitem(sys.modules, shared, uncompiled(shared))
         loader.exec_module(loaded)
     return loaded
 

@@ -30,6 +30,7 @@ if cython.compiled:
         same_bytes,
         words_at,
     )
+    from cython.cimports.pipeline.wire_format import put_varint, read_length, read_varint, skip_field, varint_size
 else:
     from pipeline.memory import (
         bytes_at,
@@ -43,6 +44,7 @@ else:
         same_bytes,
         words_at,
     )
+    from pipeline.wire_format import put_varint, read_length, read_varint, skip_field, varint_size
 
 ABSENT = cython.declare(cython.int, 0)
 BOOL = cython.declare(cython.int, 2)
@@ -160,102 +162,6 @@ class Table:
 @cython.inline
 @cython.nogil
 @cython.exceptval(check=False)
-def read_number(
-    b: cython.p_uchar, p: cython.Py_ssize_t, e: cython.Py_ssize_t
-) -> tuple[cython.Py_ssize_t, cython.ulonglong]:
-    """Position after a varint and its value modulo 2^64; -1 where it is cut off or longer than ten bytes."""
-    value: cython.ulonglong = 0
-    part: cython.ulonglong
-    full: cython.ulonglong = 0xFFFFFFFFFFFFFFFF
-    shift: cython.int = 0
-    if p < e and b[p] < 0x80:
-        value = b[p]
-        return p + 1, value
-    while p < e and shift < 70:
-        part = b[p]
-        p += 1
-        value |= (part & 0x7F) << shift
-        if part < 0x80:
-            return p, value & full
-        shift += 7
-    return -1, 0
-
-
-@cython.cfunc
-@cython.inline
-@cython.nogil
-@cython.exceptval(check=False)
-def read_size(
-    b: cython.p_uchar, p: cython.Py_ssize_t, e: cython.Py_ssize_t
-) -> tuple[cython.Py_ssize_t, cython.Py_ssize_t]:
-    """Position after a length and the length, which fits before ``e``; -1 otherwise."""
-    value: cython.ulonglong
-    left: cython.ulonglong
-    p, value = read_number(b, p, e)
-    if p < 0:
-        return -1, 0
-    left = e - p
-    if value > left:
-        return -1, 0
-    return p, value
-
-
-@cython.cfunc
-@cython.inline
-@cython.nogil
-@cython.exceptval(check=False)
-def field_end(
-    b: cython.p_uchar, p: cython.Py_ssize_t, e: cython.Py_ssize_t, tag: cython.ulonglong
-) -> cython.Py_ssize_t:
-    """Position after the field whose tag has been read; -1 where there is no such field."""
-    size: cython.Py_ssize_t
-    value: cython.ulonglong
-    wire_type: cython.int = tag & 7
-    if tag < 8 or tag >> 32:
-        return -1
-    if wire_type == 2:
-        p, size = read_size(b, p, e)
-        return -1 if p < 0 else p + size
-    if wire_type == 0:
-        p, value = read_number(b, p, e)
-        return p
-    size = 8 if wire_type == 1 else 4
-    if (wire_type != 1 and wire_type != 5) or e - p < size:
-        return -1
-    return p + size
-
-
-@cython.cfunc
-@cython.inline
-@cython.nogil
-@cython.exceptval(check=False)
-def number_size(value: cython.ulonglong) -> cython.Py_ssize_t:
-    """Bytes of a varint."""
-    size: cython.Py_ssize_t = 1
-    while value > 0x7F:
-        value >>= 7
-        size += 1
-    return size
-
-
-@cython.cfunc
-@cython.inline
-@cython.nogil
-@cython.exceptval(check=False)
-def put_number(out: cython.p_uchar, at: cython.Py_ssize_t, value: cython.ulonglong) -> cython.Py_ssize_t:
-    """Position after a varint."""
-    while value > 0x7F:
-        out[at] = (value & 0x7F) | 0x80
-        value >>= 7
-        at += 1
-    out[at] = value & 0x7F
-    return at + 1
-
-
-@cython.cfunc
-@cython.inline
-@cython.nogil
-@cython.exceptval(check=False)
 def put_bytes(
     out: cython.p_uchar, at: cython.Py_ssize_t, b: cython.p_uchar, begin: cython.Py_ssize_t, end: cython.Py_ssize_t
 ) -> cython.Py_ssize_t:
@@ -273,7 +179,7 @@ def put_range(table: Table, at: cython.Py_ssize_t, where: cython.ulonglong) -> c
     low32: cython.ulonglong = 0xFFFFFFFF
     size: cython.Py_ssize_t = where & low32
     begin: cython.Py_ssize_t = where >> 32
-    at = put_number(table.out, at, size)
+    at = put_varint(table.out, at, size)
     if begin >= table.size:
         begin -= table.size
         return put_bytes(table.out, at, table.extra, begin, begin + size)
@@ -290,11 +196,11 @@ def close_element(
     must stand; the distance that it was moved.
     """
     size: cython.Py_ssize_t = end - body
-    shift: cython.Py_ssize_t = at + number_size(tag) + number_size(size) - body
+    shift: cython.Py_ssize_t = at + varint_size(tag) + varint_size(size) - body
     if shift != 0:
         move_bytes(out, body + shift, body, size)
-    at = put_number(out, at, tag)
-    put_number(out, at, size)
+    at = put_varint(out, at, tag)
+    put_varint(out, at, size)
     return shift
 
 
@@ -315,18 +221,18 @@ def find_key(b: cython.p_uchar, p: cython.Py_ssize_t, e: cython.Py_ssize_t) -> c
         if e - p - 4 >= size and b[p + 2 + size] == 0x12 and e - p - 4 - size == b[p + 3 + size]:
             return (begin << 32) | cython.cast(cython.ulonglong, size)
     while p < e:
-        p, tag = read_number(b, p, e)
+        p, tag = read_varint(b, p, e)
         if p < 0:
             return 0
         if tag == 0x0A:
-            p, size = read_size(b, p, e)
+            p, size = read_length(b, p, e)
             if p < 0:
                 return 0
             begin = p
             where = (begin << 32) | cython.cast(cython.ulonglong, size)
             p += size
         else:
-            p = field_end(b, p, e, tag)
+            p = skip_field(b, p, e, tag)
             if p < 0:
                 return 0
     return where
@@ -376,25 +282,25 @@ def put_attribute(table: Table, i: cython.int, row: cython.Py_ssize_t, at: cytho
     if kind == BOOL:
         value = 2
     elif kind == INT:
-        value = 1 + number_size(word)
+        value = 1 + varint_size(word)
     elif kind == DOUBLE:
         value = 9
     elif kind == EMPTY:
         value = 0
     else:
-        value = 1 + number_size(size) + size
-    at = put_number(out, at, table.attribute_tag)
-    at = put_number(out, at, 1 + number_size(key_size) + key_size + 1 + number_size(value) + value)
+        value = 1 + varint_size(size) + size
+    at = put_varint(out, at, table.attribute_tag)
+    at = put_varint(out, at, 1 + varint_size(key_size) + key_size + 1 + varint_size(value) + value)
     out[at] = 0x0A
-    at = put_number(out, at + 1, key_size)
+    at = put_varint(out, at + 1, key_size)
     at = put_bytes(out, at, table.keys, key, key + key_size)
     out[at] = 0x12
-    at = put_number(out, at + 1, value)
+    at = put_varint(out, at + 1, value)
     if kind == EMPTY:
         return at
     if kind == BOOL or kind == INT:
         out[at] = kind << 3
-        return put_number(out, at + 1, word)
+        return put_varint(out, at + 1, word)
     if kind == DOUBLE:
         out[at] = 0x21
         for j in range(8):
@@ -414,7 +320,7 @@ def put_text(table: Table, i: cython.int, row: cython.Py_ssize_t, at: cython.Py_
     low32: cython.ulonglong = 0xFFFFFFFF
     if word & low32 == 0:
         return at
-    at = put_number(table.out, at, cython.cast(cython.ulonglong, table.edits[i * 3 + 2]))
+    at = put_varint(table.out, at, cython.cast(cython.ulonglong, table.edits[i * 3 + 2]))
     return put_range(table, at, word)
 
 
@@ -448,7 +354,7 @@ def put_attributes(
     table.run_end = p
     while p < e:
         begin = p
-        p, tag = read_number(b, p, e)
+        p, tag = read_varint(b, p, e)
         if p < 0:
             return -1
         if tag != table.attribute_tag:
@@ -456,12 +362,12 @@ def put_attributes(
                 p = begin
                 break
             at = put_bytes(table.out, at, b, run, begin)
-            p = field_end(b, p, e, tag)
+            p = skip_field(b, p, e, tag)
             if p < 0:
                 return -1
             run = p
             continue
-        p, size = read_size(b, p, e)
+        p, size = read_length(b, p, e)
         if p < 0:
             return -1
         i = find_edit(table, b, find_key(b, p, p + size), row)
@@ -475,7 +381,7 @@ def put_attributes(
         at = put_bytes(table.out, at, b, run, begin)
         run = p
         if i < 0 and swap != gone:
-            at = put_number(table.out, at, table.attribute_tag)
+            at = put_varint(table.out, at, table.attribute_tag)
             at = put_range(table, at, swap)
         elif i >= 0 and table.seen[i] != stamp:
             table.seen[i] = stamp
@@ -511,7 +417,7 @@ def put_fields(
     is_done: cython.bint = False
     while p < e:
         begin = p
-        p, tag = read_number(b, p, e)
+        p, tag = read_varint(b, p, e)
         if p < 0:
             return -1
         if tag == table.attribute_tag and not is_done:
@@ -525,7 +431,7 @@ def put_fields(
                 run = p
                 continue
             run = begin
-        p = field_end(b, p, e, tag)
+        p = skip_field(b, p, e, tag)
         if p < 0:
             return -1
         if tag == table.attribute_tag:
@@ -594,15 +500,15 @@ def gather(
     joined: cython.Py_ssize_t = 0
     at: cython.ulonglong
     while p < e:
-        p, at = read_number(b, p, e)
+        p, at = read_varint(b, p, e)
         if p < 0:
             return -1, 0, 0
         if at != tag:
-            p = field_end(b, p, e, at)
+            p = skip_field(b, p, e, at)
             if p < 0:
                 return -1, 0, 0
             continue
-        p, size = read_size(b, p, e)
+        p, size = read_length(b, p, e)
         if p < 0:
             return -1, 0, 0
         only = p
@@ -636,7 +542,7 @@ def put_nested(
     found, begin, end = gather(table, p, e, table.nested_tag)
     if found < 0:
         return -1
-    body = at + number_size(table.nested_tag) + number_size(end - begin)
+    body = at + varint_size(table.nested_tag) + varint_size(end - begin)
     end = put_message(table, table.scratch if found > 1 else table.payload, begin, end, row, stamp, body)
     if end < 0:
         return -1
@@ -670,10 +576,10 @@ def put_envelope(
     is_done: cython.bint = False
     while p < e:
         begin = p
-        p, tag = read_number(b, p, e)
+        p, tag = read_varint(b, p, e)
         if p < 0:
             return -1
-        p = field_end(b, p, e, tag)
+        p = skip_field(b, p, e, tag)
         if p < 0:
             return -1
         if tag != table.nested_tag and tag != table.children_tag:
@@ -766,7 +672,7 @@ def write_rows(table: Table, rows: cython.p_int, n: cython.Py_ssize_t, ends: cyt
     shift: cython.Py_ssize_t
     for i in range(n):
         p, e = body_of(table, rows[i])
-        body = at + number_size(table.element_tag) + number_size(e - p)
+        body = at + varint_size(table.element_tag) + varint_size(e - p)
         end = put_changed(table, rows[i], i + 1, body)
         ends[i * 5] = -1
         if end < 0:
@@ -799,8 +705,8 @@ def put_without(
     tag: cython.ulonglong
     while p >= 0 and p < e:
         begin = p
-        p, tag = read_number(b, p, e)
-        p = field_end(b, p, e, tag)
+        p, tag = read_varint(b, p, e)
+        p = skip_field(b, p, e, tag)
         if tag == children_tag or tag == other_tag:
             at = put_bytes(out, at, b, run, begin)
             run = p
@@ -849,7 +755,7 @@ def put_items(
         if is_touched(items, rows[i]):
             at = put_bytes(out, at, items.payload, run, run_end)
             run = run_end
-            body = at + number_size(items.element_tag) + number_size(e - p)
+            body = at + varint_size(items.element_tag) + varint_size(e - p)
             end = put_changed(items, rows[i], i + 1, body)
             if end < 0:
                 end = put_bytes(out, body, items.payload, p, e)
@@ -910,12 +816,12 @@ def put_metric(
     run = p
     while p >= 0 and p < e:
         begin = p
-        p, tag = read_number(b, p, e)
+        p, tag = read_varint(b, p, e)
         if not is_member(metrics, tag):
-            p = field_end(b, p, e, tag)
+            p = skip_field(b, p, e, tag)
             continue
         at = put_bytes(out, at, b, run, begin)
-        p, size = read_size(b, p, e)
+        p, size = read_length(b, p, e)
         if tag == member:
             if parts == 1:
                 joined = put_bytes(metrics.scratch, 0, b, first, first + joined)
@@ -931,7 +837,7 @@ def put_metric(
         p += size
         run = p
     at = put_bytes(out, at, b, run, e)
-    body = at + number_size(member) + number_size(joined)
+    body = at + varint_size(member) + varint_size(joined)
     tag = TEMPORALITY if metrics.is_cumulative and metrics.cumulative[row] else metrics.children_tag
     if parts > 1:
         begin = put_without(out, metrics.scratch, 0, joined, metrics.children_tag, tag, body)
@@ -969,13 +875,13 @@ def put_scope(
     inner: cython.Py_ssize_t
     end: cython.Py_ssize_t
     p, e = body_of(scopes, row)
-    body = at + number_size(scopes.element_tag) + number_size(e - p)
+    body = at + varint_size(scopes.element_tag) + varint_size(e - p)
     at = put_around(scopes, row, i + 1, body)
     if not has_metrics:
         i, at = put_items(items, rows, i, n, at)
     while has_metrics and i < n and parent_of(metrics, parent_of(items, rows[i])) == row:
         p, e = body_of(metrics, parent_of(items, rows[i]))
-        inner = at + number_size(metrics.element_tag) + number_size(e - p)
+        inner = at + varint_size(metrics.element_tag) + varint_size(e - p)
         i, end = put_metric(metrics, items, rows, i, n, inner)
         at = end + close_element(out, at, inner, end, metrics.element_tag)
     return i, at + close_element(out, start, body, at, scopes.element_tag)
@@ -1010,7 +916,7 @@ def put_request(
         row = parent_of(scopes, scope)
         start = at
         p, e = body_of(resources, row)
-        body = at + number_size(resources.element_tag) + number_size(e - p)
+        body = at + varint_size(resources.element_tag) + varint_size(e - p)
         at = put_around(resources, row, i + 1, body)
         while i < n and parent_of(scopes, scope) == row:
             i, at = put_scope(scopes, metrics, items, has_metrics, rows, i, n, at)
@@ -1034,15 +940,15 @@ def list_message(
     tag: cython.ulonglong
     size: cython.Py_ssize_t
     while p < e:
-        p, tag = read_number(b, p, e)
+        p, tag = read_varint(b, p, e)
         if p < 0:
             return -1
         if tag != table.attribute_tag:
-            p = field_end(b, p, e, tag)
+            p = skip_field(b, p, e, tag)
             if p < 0:
                 return -1
             continue
-        p, size = read_size(b, p, e)
+        p, size = read_length(b, p, e)
         if p < 0:
             return -1
         if table.is_listing:
@@ -1076,15 +982,15 @@ def list_rows(
         if table.nested_tag == 0:
             at = list_message(table, p, e, pairs, at)
         while table.nested_tag != 0 and p < e and at >= 0:
-            p, tag = read_number(b, p, e)
+            p, tag = read_varint(b, p, e)
             if p < 0:
                 at = -1
             elif tag == table.nested_tag:
-                p, size = read_size(b, p, e)
+                p, size = read_length(b, p, e)
                 at = -1 if p < 0 else list_message(table, p, p + size, pairs, at)
                 p += size
             else:
-                p = field_end(b, p, e, tag)
+                p = skip_field(b, p, e, tag)
                 if p < 0:
                     at = -1
         counts[i] = at - begin if at >= 0 else -1

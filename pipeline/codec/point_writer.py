@@ -11,37 +11,13 @@ import cython
 
 if cython.compiled:
     from cython.cimports.pipeline.memory import bytes_at, copy_bytes, ints_at, longs_at, words_at
+    from cython.cimports.pipeline.wire_format import put_varint, varint_size
 else:
     from pipeline.memory import bytes_at, copy_bytes, ints_at, longs_at, words_at
+    from pipeline.wire_format import put_varint, varint_size
 
 ABSENT_LENGTH = cython.declare(cython.int, 0xFFFF)
 KEY_HEADER = cython.declare(cython.int, 4)
-
-
-@cython.cfunc
-@cython.inline
-@cython.nogil
-@cython.exceptval(check=False)
-def varint_size(value: cython.ulonglong) -> cython.Py_ssize_t:
-    size: cython.Py_ssize_t = 1
-    while value > 0x7F:
-        value >>= 7
-        size += 1
-    return size
-
-
-@cython.cfunc
-@cython.inline
-@cython.nogil
-@cython.exceptval(check=False)
-def put_varint(out: cython.p_uchar, at: cython.Py_ssize_t, value: cython.ulonglong) -> cython.Py_ssize_t:
-    """Position after the number."""
-    while value > 0x7F:
-        out[at] = (value & 0x7F) | 0x80
-        value >>= 7
-        at += 1
-    out[at] = value & 0x7F
-    return at + 1
 
 
 @cython.cfunc

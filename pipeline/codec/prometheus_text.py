@@ -23,8 +23,10 @@ import numpy as np
 
 if cython.compiled:
     from cython.cimports.pipeline.memory import bytes_at, hash_bytes, ints_at, longs_at, uints_at, words_at
+    from cython.cimports.pipeline.wire_format import put_varint
 else:
     from pipeline.memory import bytes_at, hash_bytes, ints_at, longs_at, uints_at, words_at
+    from pipeline.wire_format import put_varint
 
 KEY_HEADER = cython.declare(cython.int, 4)
 
@@ -399,20 +401,6 @@ def close_labels(out: cython.p_uchar, p: cython.Py_ssize_t) -> cython.Py_ssize_t
     return p
 
 
-@cython.cfunc
-@cython.inline
-@cython.nogil
-@cython.exceptval(check=False)
-def write_varint(out: cython.p_uchar, p: cython.Py_ssize_t, value: cython.ulonglong) -> cython.Py_ssize_t:
-    """Base-128 varint of protobuf."""
-    while value >= 0x80:
-        out[p] = (value & 0x7F) | 0x80
-        p += 1
-        value >>= 7
-    out[p] = value
-    return p + 1
-
-
 def _filled(array):
     """The array, contiguous and with at least one element, so that it has an address."""
     return np.ascontiguousarray(array) if len(array) else np.zeros(1, dtype=array.dtype)
@@ -686,9 +674,9 @@ class Series:
             out[end + 1] = 44
             return end + 2
         out[p] = 0x0A
-        p = write_varint(out, p + 1, name_size + size + (1 if size < 0x80 else 2 if size < 0x4000 else 3))
+        p = put_varint(out, p + 1, name_size + size + (1 if size < 0x80 else 2 if size < 0x4000 else 3))
         p = copy(out, p, self.texts, name, name_size)
-        p = write_varint(out, p, size)
+        p = put_varint(out, p, size)
         return copy(out, p, out, begin, size)
 
     @cython.cfunc

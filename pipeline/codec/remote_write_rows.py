@@ -28,8 +28,10 @@ if cython.compiled:
         same_bytes,
         words_at,
     )
+    from cython.cimports.pipeline.wire_format import put_varint, varint_size
 else:
     from pipeline.memory import bytes_at, copy_bytes, hash_bytes, ints_at, longs_at, same_bytes, words_at
+    from pipeline.wire_format import put_varint, varint_size
 
 # A varint of a length, thrice; a sample with its start.
 SERIES_BYTES = cython.declare(cython.int, 72)
@@ -37,33 +39,6 @@ LABEL_WORDS = cython.declare(cython.int, 6)
 
 SYMBOL_BYTES = 32
 """A table of so many bytes has room for one symbol for each of these: real ones are about as long."""
-
-
-@cython.cfunc
-@cython.inline
-@cython.nogil
-@cython.exceptval(check=False)
-def varint_size(value: cython.ulonglong) -> cython.int:
-    """Bytes of a varint."""
-    size: cython.int = 1
-    while value >= 0x80:
-        value >>= 7
-        size += 1
-    return size
-
-
-@cython.cfunc
-@cython.inline
-@cython.nogil
-@cython.exceptval(check=False)
-def write_varint(out: cython.p_uchar, p: cython.Py_ssize_t, value: cython.ulonglong) -> cython.Py_ssize_t:
-    """Base-128 varint of protobuf."""
-    while value >= 0x80:
-        out[p] = (value & 0x7F) | 0x80
-        p += 1
-        value >>= 7
-    out[p] = value
-    return p + 1
 
 
 @cython.cfunc
@@ -208,7 +183,7 @@ class Symbols:
         if self.count == self.most or self.used + n + 6 > self.room:
             return -1
         self.out[self.used] = 0x22
-        found = write_varint(self.out, self.used + 1, n)
+        found = put_varint(self.out, self.used + 1, n)
         copy_bytes(self.out, found, b, at, n)
         self.offsets[self.count] = found
         self.lengths[self.count] = n
@@ -431,13 +406,13 @@ class Block:
     ) -> cython.Py_ssize_t:
         """One of our own labels as a field of a 1.0 series."""
         out[p] = 0x0A
-        p = write_varint(out, p + 1, 3 + word_size + varint_size(size) + size)
+        p = put_varint(out, p + 1, 3 + word_size + varint_size(size) + size)
         out[p] = 0x0A
         out[p + 1] = word_size
         copy_bytes(out, p + 2, self.words, word, word_size)
         p += 2 + word_size
         out[p] = 0x12
-        p = write_varint(out, p + 1, size)
+        p = put_varint(out, p + 1, size)
         copy_bytes(out, p, b, at, size)
         return p + size
 
@@ -455,10 +430,10 @@ class Block:
         out[p + 2] = 0x09
         p = write_word(out, p + 3, self.values[row * self.k + i])
         out[p] = 0x10
-        p = write_varint(out, p + 1, time)
+        p = put_varint(out, p + 1, time)
         if start:
             out[p] = 0x18
-            p = write_varint(out, p + 1, start)
+            p = put_varint(out, p + 1, start)
         return p
 
     @cython.cfunc
@@ -500,7 +475,7 @@ class Block:
         size: cython.Py_ssize_t = end - body
         p: cython.Py_ssize_t
         out[begin] = tag
-        p = write_varint(out, begin + 1, size)
+        p = put_varint(out, begin + 1, size)
         for i in range(size):
             out[p + i] = out[body + i]
         return p + size
@@ -589,13 +564,13 @@ class Block:
                 if j == name_place:
                     n = symbols.index(self.names, self.name_at[i], self.name_at[i + 1] - self.name_at[i])
                     worst = n if n < worst else worst
-                    q = write_varint(out, write_varint(out, q, name_ref), n if n > 0 else 0)
+                    q = put_varint(out, put_varint(out, q, name_ref), n if n > 0 else 0)
                 if j == bound_place and self.bound_at[i + 1] > self.bound_at[i]:
                     n = symbols.index(self.bounds, self.bound_at[i], self.bound_at[i + 1] - self.bound_at[i])
                     worst = n if n < worst else worst
-                    q = write_varint(out, write_varint(out, q, bound_ref), n if n > 0 else 0)
+                    q = put_varint(out, put_varint(out, q, bound_ref), n if n > 0 else 0)
                 if j < count:
-                    q = write_varint(out, write_varint(out, q, s[6 * j]), s[6 * j + 1])
+                    q = put_varint(out, put_varint(out, q, s[6 * j]), s[6 * j + 1])
             if worst < 0:
                 return -1
             q = self.close(out, 0x0A, body, refs, q)

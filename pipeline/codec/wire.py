@@ -18,8 +18,10 @@ import cython
 
 if cython.compiled:
     from cython.cimports.pipeline.memory import load
+    from cython.cimports.pipeline.wire_format import read_length, read_varint, skip_field
 else:
     from pipeline.memory import load
+    from pipeline.wire_format import read_length, read_varint, skip_field
 
 # What to do with a field.
 OP_SKIP = cython.declare(cython.int, 0)
@@ -179,83 +181,6 @@ class Walk:
     defects: cython.Py_ssize_t
     failure: cython.int
     failed_at: cython.Py_ssize_t
-
-
-@cython.cfunc
-@cython.inline
-@cython.nogil
-@cython.exceptval(check=False)
-def read_varint(
-    b: cython.p_uchar, p: cython.Py_ssize_t, e: cython.Py_ssize_t
-) -> tuple[cython.Py_ssize_t, cython.ulonglong]:
-    """Position after the varint and its value modulo 2^64, as the official parser; -1 when it is cut off or longer than
-    ten bytes.
-    """
-    full: cython.ulonglong = 0xFFFFFFFFFFFFFFFF
-    value: cython.ulonglong
-    part: cython.ulonglong
-    shift: cython.int = 7
-    if p >= e:
-        return -1, 0
-    value = b[p]
-    p += 1
-    if value < 0x80:
-        return p, value
-    value &= 0x7F
-    while p < e and shift < 70:
-        part = b[p]
-        p += 1
-        value |= (part & 0x7F) << shift
-        if part < 0x80:
-            return p, value & full
-        shift += 7
-    return -1, 0
-
-
-@cython.cfunc
-@cython.inline
-@cython.nogil
-@cython.exceptval(check=False)
-def read_length(
-    b: cython.p_uchar, p: cython.Py_ssize_t, e: cython.Py_ssize_t
-) -> tuple[cython.Py_ssize_t, cython.Py_ssize_t]:
-    """Position after a length prefix and the length, which fits before ``e``; position -1 otherwise."""
-    value: cython.ulonglong
-    left: cython.ulonglong
-    p, value = read_varint(b, p, e)
-    if p < 0:
-        return -1, 0
-    left = e - p
-    if value > left:
-        return -1, 0
-    return p, value
-
-
-@cython.cfunc
-@cython.inline
-@cython.nogil
-@cython.exceptval(check=False)
-def skip_field(
-    b: cython.p_uchar, p: cython.Py_ssize_t, e: cython.Py_ssize_t, tag: cython.ulonglong
-) -> cython.Py_ssize_t:
-    """Position after the field whose tag has been read, -1 where there is no such field (groups, field number 0, cut
-    off).
-    """
-    length: cython.Py_ssize_t
-    value: cython.ulonglong
-    wire_type: cython.int = tag & 7
-    if tag < 8 or tag >> 32:
-        return -1
-    if wire_type == 2:
-        p, length = read_length(b, p, e)
-        return -1 if p < 0 else p + length
-    if wire_type == 0:
-        p, value = read_varint(b, p, e)
-        return p
-    length = 8 if wire_type == 1 else 4
-    if (wire_type != 1 and wire_type != 5) or e - p < length:
-        return -1
-    return p + length
 
 
 @cython.cfunc

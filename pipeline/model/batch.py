@@ -7,6 +7,7 @@ ones that share what they can.
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
@@ -251,9 +252,9 @@ class Batch:
             return column
         return first_present(column, Column(np.zeros(len(self), np.int32), [one.default]))
 
+    @abstractmethod
     def message(self, row: int) -> Any:
         """The item in one row of its table as an official message."""
-        raise NotImplementedError
 
     def iter(self) -> Iterator[Any]:
         """Each item as an official protobuf message, decoded when reached: convenient, and some 30 times slower than
@@ -338,7 +339,10 @@ class Batch:
 
     def packed(self, column: str, row: int) -> Sequence[float]:
         """The numbers of one item by the official classes."""
-        raise NotImplementedError
+        value: Any = self.message(row)
+        for name in column.split("."):
+            value = getattr(value, name)
+        return value  # type: ignore[no-any-return]
 
     def _dictionary(self, field: Field) -> Column:
         """Encode the rows of the table that the field stands in, then spread to the items."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, NamedTuple
@@ -176,9 +177,9 @@ class Instrument:
         if self._pool is not None and exemplars:
             self._pool.restore(exemplars, rows, epoch)
 
+    @abstractmethod
     def _values(self, now: dict[str, Array], before: dict[str, Array] | None) -> tuple[Bools, Values]:
         """Which of the rows have a point, and the points."""
-        raise NotImplementedError
 
     def _baseline(self, rows: Rows) -> dict[str, Array]:
         """What the last delta collect saw of the rows; from now on, what they hold now."""

@@ -5,7 +5,7 @@ Points of all types of metrics stand in one table; the columns of their metric a
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import Any, ClassVar, NamedTuple, Protocol, Self
 from weakref import WeakKeyDictionary
@@ -267,13 +267,6 @@ class MetricBatch(Batch):
         """The type of the metric of one row of the table of points."""
         metric = int(self.records.column(Level.POINT, PARENT)[row])
         return int(self.records.column(Level.ITEM, self._field("metric.type").word)[metric])
-
-    def packed(self, column: str, row: int) -> Sequence[float]:
-        """The numbers of one point by the official classes."""
-        value: Any = self.message(row)
-        for name in column.split("."):
-            value = getattr(value, name)
-        return value  # type: ignore[no-any-return]
 
     def _merged(self, field: Field, row: int) -> bytes:
         if field.level != Level.POINT:

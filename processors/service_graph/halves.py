@@ -8,8 +8,10 @@ import cython
 
 if cython.compiled:
     from cython.cimports.pipeline.memory import ints_at, words_at
+    from cython.cimports.pipeline.wire_format import read_varint, skip_field
 else:
     from pipeline.memory import ints_at, words_at
+    from pipeline.wire_format import read_varint, skip_field
 
 # Numbers of SpanKind and StatusCode in trace.proto.
 _SERVER = cython.declare(cython.ulonglong, 2)
@@ -140,57 +142,21 @@ def fill(
 
 
 @cython.cfunc
-@cython.inline
-@cython.nogil
-@cython.exceptval(check=False)
-def varint(b: cython.p_uchar, p: cython.Py_ssize_t, e: cython.Py_ssize_t) -> tuple[cython.Py_ssize_t, cython.ulonglong]:
-    """Position after a varint below 2^63, and its value; -1 where there is none."""
-    value: cython.ulonglong = 0
-    part: cython.ulonglong
-    shift: cython.int = 0
-    while p < e and shift < 63:
-        part = b[p]
-        p += 1
-        value |= (part & 0x7F) << shift
-        if part < 0x80:
-            return p, value
-        shift += 7
-    return -1, 0
-
-
-@cython.cfunc
 @cython.nogil
 @cython.exceptval(check=False)
 def has_field(b: cython.p_uchar, p: cython.Py_ssize_t, e: cython.Py_ssize_t, field: cython.ulonglong) -> cython.bint:
     """Whether the message ``b[p:e]`` has the length-delimited field, looking at tags and lengths alone. Damage ends
     the search."""
     tag: cython.ulonglong
-    size: cython.ulonglong
-    left: cython.ulonglong
     while p < e:
-        p, tag = varint(b, p, e)
+        p, tag = read_varint(b, p, e)
         if p < 0:
             return False
         if tag == (field << 3 | 2):
             return True
-        size = 0
-        if tag & 7 == 2:
-            p, size = varint(b, p, e)
-        elif tag & 7 == 0:
-            p, size = varint(b, p, e)
-            size = 0
-        elif tag & 7 == 1:
-            size = 8
-        elif tag & 7 == 5:
-            size = 4
-        else:
-            return False
+        p = skip_field(b, p, e, tag)
         if p < 0:
             return False
-        left = e - p
-        if size > left:
-            return False
-        p += cython.cast(cython.Py_ssize_t, size)
     return False
 
 

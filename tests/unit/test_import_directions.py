@@ -12,8 +12,15 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "pipeline.errors": (),
     "pipeline.native": (),
     "pipeline.memory": (),
+    "pipeline.wire_format": (),
     "pipeline.model": ("pipeline.model", "pipeline.errors", "pipeline.memory"),
-    "pipeline.codec": ("pipeline.codec", "pipeline.model", "pipeline.errors", "pipeline.memory"),
+    "pipeline.codec": (
+        "pipeline.codec",
+        "pipeline.model",
+        "pipeline.errors",
+        "pipeline.memory",
+        "pipeline.wire_format",
+    ),
     "pipeline.ottl": ("pipeline.ottl", "pipeline.model", "pipeline.errors", "pipeline.memory"),
     "pipeline.api": ("pipeline.model", "pipeline.errors"),
     "pipeline.config": (
@@ -38,6 +45,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
         "pipeline.model",
         "pipeline.ottl",
         "pipeline.telemetry.process",
+        "pipeline.wire_format",
     ),
 }
 """Package → what it may import of ours. The longest name that fits a module counts."""

@@ -15,7 +15,9 @@ from types import ModuleType
 MODULES = (
     "pipeline.memory",
     "pipeline.wire_format",
-    "pipeline.codec.otlp_writer",
+    "pipeline.codec.edit_table",
+    "pipeline.codec.body_writer",
+    "pipeline.codec.request_writer",
     "pipeline.codec.point_checks",
     "pipeline.codec.point_writer",
     "pipeline.codec.wire",

@@ -3,7 +3,7 @@
     payload  ┃ request ┃ texts that were set ┃ element │ element │ …    elements: tag, length, body
     words      RANGE and HEADER of a written row name its new place, as do words of messages that are kept whole
 
-Written natively (``codec/otlp_writer.py``), one call per table.
+Written natively (``codec/body_writer.py``), one call per table.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.codec import edit_layout, otlp_writer
+from pipeline.codec import body_writer, edit_layout, edit_table
 from pipeline.model import dictionary
 from pipeline.model.column import Bools, Int32s, Int64s
 from pipeline.model.editor import Change
@@ -132,7 +132,7 @@ class ItemEdits:
 
     def table(
         self, records: Records, level: Level, edits: Sequence[Edit] | None = None, swaps: Words | None = None
-    ) -> otlp_writer.Table:
+    ) -> edit_table.Table:
         """What the kernel is told of a table; ``edits``: all of it unless others are given."""
         shape = self._shapes[level]
         of_choice = (0, 0, 0)
@@ -140,7 +140,7 @@ class ItemEdits:
             of_choice = (records.first[choice.level], records.width[choice.level], choice.word)
         due = [edit for edit in (records.edits if edits is None else edits) if edit.field.level == level]
         keys, described = self._describe(shape, due)
-        return otlp_writer.Table(
+        return edit_table.Table(
             *records.pieces,
             records.words,
             (records.first[level], records.width[level], records.count[level], *of_choice),
@@ -228,28 +228,28 @@ class _Writing:
         self._size += len(out)
 
 
-def _run(records: Records, level: Level, table: otlp_writer.Table, rows: Int32s, more: int = 0) -> tuple[Bytes, Int64s]:
-    """The elements of these rows one after the other, and where they are (``otlp_writer.write``). ``more``: bytes by
+def _run(records: Records, level: Level, table: edit_table.Table, rows: Int32s, more: int = 0) -> tuple[Bytes, Int64s]:
+    """The elements of these rows one after the other, and where they are (``body_writer.write``). ``more``: bytes by
     which they may grow besides their edits.
     """
     sizes = records.column(level, RANGE)[rows] & _LENGTH
-    out = np.empty(int(sizes.sum()) + otlp_writer.growth(table, rows) + more, np.uint8)
+    out = np.empty(int(sizes.sum()) + edit_table.growth(table, rows) + more, np.uint8)
     scratch = np.empty(int(sizes.max()) + 1, np.uint8)
     ends = np.empty((len(rows), 5), np.int64)
-    size = otlp_writer.write(table, rows, out, scratch, ends.reshape(-1))
+    size = body_writer.write(table, rows, out, scratch, ends.reshape(-1))
     return out[:size], ends
 
 
 def _swaps(
-    table: otlp_writer.Table, rows: Int32s, payload: bytes, change: Change, appended: bytearray
+    table: edit_table.Table, rows: Int32s, payload: bytes, change: Change, appended: bytearray
 ) -> tuple[Int32s, Words]:
     """Rows in which some attribute changes, and per attribute of them what takes its place."""
     counts = np.empty(len(rows), np.int64)
-    total = otlp_writer.list_pairs(table, rows, None, counts)
+    total = edit_table.list_pairs(table, rows, None, counts)
     rows, counts = rows[counts >= 0], counts[counts >= 0]
     pairs = np.zeros((total + 1, 2), np.uint64)
     if len(rows):
-        otlp_writer.list_pairs(table, rows, pairs.reshape(-1), counts)
+        edit_table.list_pairs(table, rows, pairs.reshape(-1), counts)
     swaps = _swapped(payload, pairs[:total], change, appended)
     owners = np.repeat(np.arange(len(rows)), counts)
     changed = np.zeros(len(rows), bool)
@@ -258,7 +258,7 @@ def _swaps(
 
 
 def _swapped(payload: bytes, pairs: Words, change: Change, appended: bytearray) -> Words:
-    """uint64 per attribute; see ``otlp_writer.Table``. Keys are asked about once each, and so are equal attributes."""
+    """uint64 per attribute; see ``edit_table.Table``. Keys are asked about once each, and so are equal attributes."""
     keys, bodies = np.ascontiguousarray(pairs.T)
     swaps = np.zeros(len(pairs), np.uint64)
     codes, texts = _distinct(payload, keys)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.codec import otlp_writer
+from pipeline.codec import request_writer
 from pipeline.model.records import HEADER, RANGE, Level, Records
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def encode(batch: Batch, edits: ItemEdits, cumulative: npt.NDArray[np.uint8] | N
         return b""
     resources, scopes, *others = (edits.table(records, Level(number)) for number in range(batch.item_level + 1))
     metrics, items = others[0], others[-1]  # the same, but for data points
-    body = otlp_writer.write_request(resources, scopes, metrics, items, batch.item_rows, cumulative)
+    body = request_writer.write_request(resources, scopes, metrics, items, batch.item_rows, cumulative)
     return _around(records.decoded) + body
 
 

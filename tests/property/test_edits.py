@@ -194,6 +194,14 @@ def difference(sent: Any, expected: Any) -> str:
     return "\n".join(unified_diff(str(sent).splitlines(), str(expected).splitlines(), "sent", "expected", lineterm=""))
 
 
+def use_writers(mode: str, patch: pytest.MonkeyPatch) -> None:
+    """Let edits be written compiled or not."""
+    if mode == "uncompiled":
+        patch.setattr(item_edits, "edit_table", uncompiled("pipeline.codec.edit_table"))
+        patch.setattr(item_edits, "body_writer", uncompiled("pipeline.codec.body_writer"))
+        patch.setattr(otlp_encode, "request_writer", uncompiled("pipeline.codec.request_writer"))
+
+
 def typed(batch: Batch, column: str) -> list[Any]:
     codes, values = batch.distinct(column)
     return [repr(values[code]) if code >= 0 else REMOVED for code in codes.tolist()]
@@ -223,8 +231,7 @@ def test_edits_equal_those_of_official_messages(signal: str, data: st.DataObject
 @settings(max_examples=25, deadline=None)
 def test_the_uncompiled_writer_gives_the_same(signal: str, data: st.DataObject) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        for module in (item_edits, otlp_encode):
-            patch.setattr(module, "otlp_writer", uncompiled("pipeline.codec.otlp_writer"))
+        use_writers("uncompiled", patch)
         edited = drawn(data, signal)
         if edited is None:
             return
@@ -281,10 +288,9 @@ def test_damaged_bytes_are_written_alike_compiled_and_not(signal: str, data: st.
     except WeirError:
         return
     outs = []
-    for writer in (item_edits.otlp_writer, uncompiled("pipeline.codec.otlp_writer")):
+    for mode in MODES:
         with pytest.MonkeyPatch.context() as patch:
-            for module in (item_edits, otlp_encode):
-                patch.setattr(module, "otlp_writer", writer)
+            use_writers(mode, patch)
             if not len(batch):
                 return
             editor = batch.edit()
@@ -338,9 +344,7 @@ def test_a_damaged_resource_that_nobody_reads_is_passed_on_as_it_came(mode: str)
     two = two.replace(b"\x0a" + bytes([len(whole)]) + whole, b"\x0a" + bytes([len(damaged)]) + damaged)
     body = b"".join(b"\x0a" + bytes([len(part) & 127 | 128, len(part) >> 7]) + part for part in (one, two))
     with pytest.MonkeyPatch.context() as patch:
-        if mode == "uncompiled":
-            for module in (item_edits, otlp_encode):
-                patch.setattr(module, "otlp_writer", uncompiled("pipeline.codec.otlp_writer"))
+        use_writers(mode, patch)
         spans, _ = projection("traces", ("name",)).decode(body)
         editor = spans.edit()
         editor.change_keys("resource.", lambda key: key == "key", lambda value: f"changed {value}")

@@ -19,15 +19,16 @@ from typing import Any
 
 from pydantic import Field
 
-from pipeline.api import ComponentConfig, Extension, Host, Settings
+from pipeline.api import ComponentConfig, Settings
 from pipeline.config.secrets import Secret
 from pipeline.endpoint import Endpoint
+from pipeline.extensions.http_extension import HttpExtension
 from pipeline.extensions.incident_pages import MAX_BODY_BYTES, READING, IncidentPages
 from pipeline.extensions.json_answers import answer, error, wrong_method
 from pipeline.extensions.series_pages import SERIES, tables
 from pipeline.extensions.service_reading import Reading, read
 from pipeline.extensions.service_view import view
-from pipeline.http_server import HttpServer, Request, Response
+from pipeline.http_server import Request, Response
 
 SERVICES = "/api/v1/services"
 FRESH_NANO = 1_000_000_000
@@ -53,54 +54,30 @@ class AdminConfig(ComponentConfig):
     degraded_error_ratio: float = Field(default=0.05, gt=0, le=1)
 
 
-class Admin(Extension):
+class Admin(HttpExtension):
     """Answers what is known about services and incidents."""
 
     Config = AdminConfig
+    server_name = "admin"
+    max_body_bytes = MAX_BODY_BYTES
+    threads = 1
 
     def __init__(self, config: AdminConfig, settings: Settings) -> None:
+        super().__init__(config.endpoint, settings)
         self._config = config
-        self._clock = settings.clock
-        self._logger = settings.telemetry.logger
-        self._host: Host | None = None
-        self._server: HttpServer | None = None
         self._incidents = IncidentPages(config.endpoint, config.token)
         self._lock = threading.Lock()
         self._kept: deque[tuple[int, Reading]] = deque()
         self._counted: tuple[int, dict[str, Any]] | None = None
         self._shown: tuple[int, float | None, dict[str, Any]] | None = None
 
-    def start(self, host: Host) -> None:
-        """Bind and answer."""
-        self._host = host
-        self._server = HttpServer(
-            self._config.endpoint, self.answer, max_body_bytes=MAX_BODY_BYTES, threads=1, name="admin"
-        )
-        self._server.start()
-        self._logger.info("listening", endpoint="{}:{}".format(*self._server.address))
-
-    def shutdown(self) -> None:
-        """Stop answering."""
-        if self._server is not None:
-            self._server.stop(1.0)
-            self._server = None
-
-    @property
-    def address(self) -> tuple[str, int]:
-        """Host and port in use; only between start and shutdown."""
-        if self._server is None:
-            raise RuntimeError("not started")
-        return self._server.address
-
     def answer(self, request: Request) -> Response:
         """The answer to one request."""
-        if self._host is None:
-            raise RuntimeError("not started")
         if request.path == SERIES:
             return answer(200, self._series()) if request.method in READING else wrong_method("GET, HEAD")
         name = _service_of(request.path)
         if name is None:
-            return self._incidents.answer(request, self._host) or error(404, "there is no such page")
+            return self._incidents.answer(request, self.host) or error(404, "there is no such page")
         if request.method not in READING:
             return wrong_method("GET, HEAD")
         window_s, services = self._services()
@@ -112,22 +89,18 @@ class Admin(Extension):
 
     def _series(self) -> dict[str, Any]:
         """See ``series_pages``; counting takes long enough to be kept for a while."""
-        if self._host is None:
-            raise RuntimeError("not started")
         with self._lock:
             now = self._clock.monotonic_nano()
             if self._counted is None or now - self._counted[0] >= COUNTED_NANO:
-                self._counted = now, {"tables": tables(self._host.snapshots())}
+                self._counted = now, {"tables": tables(self.host.snapshots())}
             return self._counted[1]
 
     def _services(self) -> tuple[float | None, dict[str, Any]]:
         """Seconds that the figures are of, and services by name."""
-        if self._host is None:
-            raise RuntimeError("not started")
         with self._lock:
             now = self._clock.monotonic_nano()
             if self._shown is None or now - self._shown[0] >= FRESH_NANO:
-                reading = read(self._host.snapshots())
+                reading = read(self.host.snapshots())
                 window_s, before = self._earlier(now)
                 services = view(reading, before, window_s, self._config.degraded_error_ratio)
                 self._shown = now, window_s, services

@@ -13,10 +13,11 @@ from typing import Any
 
 from pydantic import field_validator
 
-from pipeline.api import ComponentConfig, Extension, Host, Settings
+from pipeline.api import ComponentConfig, Settings
 from pipeline.config.durations import format_duration
 from pipeline.endpoint import Endpoint
-from pipeline.http_server import HttpServer, Request, Response
+from pipeline.extensions.http_extension import HttpExtension
+from pipeline.http_server import Request, Response
 
 UP = "Server available"
 DOWN = "Server not available"
@@ -46,37 +47,15 @@ class HealthCheckConfig(ComponentConfig):
         return value
 
 
-class HealthCheck(Extension):
-    """Answers probes."""
+class HealthCheck(HttpExtension):
+    """Answers probes from the start on, with 503 until the rest has started."""
 
     Config = HealthCheckConfig
+    server_name = "health"
 
     def __init__(self, config: HealthCheckConfig, settings: Settings) -> None:
+        super().__init__(config.endpoint, settings)
         self._config = config
-        self._clock = settings.clock
-        self._logger = settings.telemetry.logger
-        self._host: Host | None = None
-        self._server: HttpServer | None = None
-
-    def start(self, host: Host) -> None:
-        """Bind; from now on probes are answered, with 503 until the rest has started."""
-        self._host = host
-        self._server = HttpServer(self._config.endpoint, self.answer, max_body_bytes=0, name="health")
-        self._server.start()
-        self._logger.info("listening", endpoint="{}:{}".format(*self._server.address))
-
-    def shutdown(self) -> None:
-        """Stop answering."""
-        if self._server is not None:
-            self._server.stop(1.0)
-            self._server = None
-
-    @property
-    def address(self) -> tuple[str, int]:
-        """Host and port in use; only between start and shutdown."""
-        if self._server is None:
-            raise RuntimeError("not started")
-        return self._server.address
 
     def answer(self, request: Request) -> Response:
         """The answer to one probe."""

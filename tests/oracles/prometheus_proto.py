@@ -7,24 +7,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+from tests.oracles.message_class import Messages, message_class
 
-PACKAGE = "io.prometheus.client"
-Field = descriptor_pb2.FieldDescriptorProto
-
-_KINDS = {
-    "string": Field.TYPE_STRING,
-    "double": Field.TYPE_DOUBLE,
-    "uint64": Field.TYPE_UINT64,
-    "int64": Field.TYPE_INT64,
-    "sint32": Field.TYPE_SINT32,
-    "sint64": Field.TYPE_SINT64,
-    "uint32": Field.TYPE_UINT32,
-    "int32": Field.TYPE_INT32,
-}
-
-# message → field number → (name, type); "*" marks repeated fields, an upper-case type is a message.
-_MESSAGES: dict[str, dict[int, tuple[str, str]]] = {
+_MESSAGES: Messages = {
     "Timestamp": {1: ("seconds", "int64"), 2: ("nanos", "int32")},
     "LabelPair": {1: ("name", "string"), 2: ("value", "string")},
     "Gauge": {1: ("value", "double")},
@@ -80,24 +65,7 @@ _MESSAGES: dict[str, dict[int, tuple[str, str]]] = {
 }
 
 
-def _metric_family() -> Any:
-    file = descriptor_pb2.FileDescriptorProto(name="metrics.proto", package=PACKAGE, syntax="proto2")
-    for name, fields in _MESSAGES.items():
-        message = file.message_type.add(name=name)
-        for number, (field_name, kind) in fields.items():
-            field = message.field.add(name=field_name, number=number)
-            field.label = Field.LABEL_REPEATED if kind.startswith("*") else Field.LABEL_OPTIONAL
-            kind = kind.removeprefix("*")
-            if kind in _KINDS:
-                field.type = _KINDS[kind]
-            else:
-                field.type, field.type_name = Field.TYPE_MESSAGE, f".{PACKAGE}.{kind}"
-    pool = descriptor_pool.DescriptorPool()
-    pool.Add(file)
-    return message_factory.GetMessageClass(pool.FindMessageTypeByName(f"{PACKAGE}.MetricFamily"))
-
-
-MetricFamily = _metric_family()
+MetricFamily = message_class("io.prometheus.client", _MESSAGES, "MetricFamily", syntax="proto2")
 
 
 def read_delimited(page: bytes) -> list[Any]:

@@ -9,21 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
-
-Field = descriptor_pb2.FieldDescriptorProto
-
-_KINDS = {
-    "string": Field.TYPE_STRING,
-    "double": Field.TYPE_DOUBLE,
-    "uint64": Field.TYPE_UINT64,
-    "int64": Field.TYPE_INT64,
-    "sint32": Field.TYPE_SINT32,
-    "sint64": Field.TYPE_SINT64,
-    "uint32": Field.TYPE_UINT32,
-    "int32": Field.TYPE_INT32,
-}
-Messages = dict[str, dict[int, tuple[str, str]]]
+from tests.oracles.message_class import Messages, message_class
 
 _HISTOGRAM = {
     1: ("count_int", "uint64"),
@@ -82,25 +68,8 @@ V2: Messages = {
 }
 
 
-def _class(package: str, messages: Messages, wanted: str) -> Any:
-    file = descriptor_pb2.FileDescriptorProto(name=f"{package}.proto", package=package, syntax="proto3")
-    for name, fields in messages.items():
-        message = file.message_type.add(name=name)
-        for number, (field_name, kind) in fields.items():
-            field = message.field.add(name=field_name, number=number)
-            field.label = Field.LABEL_REPEATED if kind.startswith("*") else Field.LABEL_OPTIONAL
-            kind = kind.removeprefix("*")
-            if kind in _KINDS:
-                field.type = _KINDS[kind]
-            else:
-                field.type, field.type_name = Field.TYPE_MESSAGE, f".{package}.{kind}"
-    pool = descriptor_pool.DescriptorPool()
-    pool.Add(file)
-    return message_factory.GetMessageClass(pool.FindMessageTypeByName(f"{package}.{wanted}"))
-
-
-WriteRequest = _class("prometheus", V1, "WriteRequest")
-Request = _class("io.prometheus.write.v2", V2, "Request")
+WriteRequest = message_class("prometheus", V1, "WriteRequest")
+Request = message_class("io.prometheus.write.v2", V2, "Request")
 
 
 def series_of(payload: bytes, *, v2: bool) -> list[tuple[list[tuple[str, str]], Any]]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from processors.anomaly.incidents import Change, Incidents
 from processors.anomaly.processor import FROZEN_FROM
 from processors.anomaly.series_bank import SeriesBank
 from processors.anomaly.span_store import Joined
+from processors.anomaly.symptoms import Symptoms, about, without
 
 
 @dataclass
@@ -70,6 +72,8 @@ def judge(
     model.resize(bank.capacity)
     collected = Evidence(**(evidence or {}))
     collected.resize(bank.capacity)
+    symptoms = Symptoms()
+    symptoms.resize(bank.capacity)
     correlated = Incidents(threshold, **(incidents or {}))
     events: list[Event] = []
     for second, matrix in captured.ticks:
@@ -79,22 +83,27 @@ def judge(
         whole = widened(matrix, bank.capacity, bank.fall)
         ill = collected.total > FROZEN_FROM
         collected.add(model.score(whole), whole, bank)
-        changes = correlated.update(bank.services, collected.of_services(bank), captured.edges, second)
+        scores, band = collected.of_services(bank), model.expected()
+        assert band is not None
+        symptoms.measure(whole, band)
+        goes_on = partial(symptoms.remain, band=band, bank=bank)
+        changes = correlated.update(bank.services, scores, captured.edges, second, goes_on)
         for change in changes:
             if change.what == "lasting":
-                forget(change, bank, model, collected)
-        model.learn(whole, ill)
+                forget(change, bank, model, collected, symptoms)
+        still_open = list(correlated.open.values())
+        symptoms.note(still_open, collected, whole, band, bank)
+        model.learn(without(whole, still_open, band, bank), ill)
         events += opened(changes, second + lateness)
     return events
 
 
-def forget(change: Change, bank: SeriesBank, model: Any, evidence: Evidence) -> None:
+def forget(change: Change, bank: SeriesBank, model: Any, evidence: Evidence, symptoms: Symptoms) -> None:
     """What the processor does when an incident lasts."""
-    numbers = [bank.service_numbers[name] for name in change.incident.services]
-    theirs = np.isin(bank.owner, numbers) | np.isin(bank.other, numbers)
-    rows = np.flatnonzero(theirs & (evidence.total > FROZEN_FROM))
-    model.clear(rows)
-    evidence.clear(rows)
+    theirs = about(bank, change.incident.services)
+    rows = np.flatnonzero(theirs & ((evidence.total > FROZEN_FROM) | (symptoms.values[0] > 0)))
+    for part in (model, evidence, symptoms):
+        part.clear(rows)
 
 
 def widened(matrix: Matrix, capacity: int, fall: Any) -> Matrix:

@@ -50,7 +50,7 @@ VARIANTS: dict[str, list[tuple[str, float]]] = {
         ("share", 0.65),
         ("share", 0.85),
     ],
-    "incidents": [("close_ticks", 4), ("close_ticks", 9), ("lasting_ticks", 40), ("lasting_ticks", 120)],
+    "incidents": [("close_ticks", 4), ("close_ticks", 9), ("unseen_ticks", 20), ("unseen_ticks", 45)],
 }
 
 

@@ -21,9 +21,10 @@ from processors.anomaly.evidence import Evidence
 from processors.anomaly.incidents import Incidents
 from processors.anomaly.span_join import WORDS
 from processors.anomaly.span_store import LOW, OPERATION, SpanStore, UInt64s
+from processors.anomaly.symptoms import Symptoms
 from processors.anomaly.tick_inputs import OPERATION_LABELS, TickInputs
 
-VERSION = 4
+VERSION = 5
 FAULTS = (OSError, KeyError, IndexError, TypeError, AttributeError, ValueError, EOFError, zipfile.BadZipFile)
 
 
@@ -34,6 +35,7 @@ class Parts(NamedTuple):
     inputs: TickInputs
     detector: Detector
     evidence: Evidence
+    symptoms: Symptoms
     incidents: Incidents
     differences: Differences
     book: Book
@@ -42,7 +44,7 @@ class Parts(NamedTuple):
 
 def save(parts: Parts, since: dict[str, float], second: float) -> bytes:
     """The state of everything at a Unix time."""
-    store, inputs, detector, evidence, incidents, differences, book, deployments = parts
+    store, inputs, detector, evidence, symptoms, incidents, differences, book, deployments = parts
     names, rows, seen = inputs.bank.state()
     operations = inputs.operations.keys.rows()
     header = {
@@ -67,6 +69,7 @@ def save(parts: Parts, since: dict[str, float], second: float) -> bytes:
         "header": np.frombuffer(json.dumps(header).encode(), np.uint8),
         "seen": seen,
         "evidence": np.stack((_rows(evidence.total, rows), _rows(evidence.run, rows))),
+        "symptoms": np.stack([_rows(values, rows) for values in symptoms.values]),
         "pending": _renumbered(store.pending, number),
         "waiting": _renumbered(store.waiting, number),
         "calls": np.stack([_rows(counts, operations) for counts in _counts(inputs)]),
@@ -83,7 +86,7 @@ def load(state: bytes, parts: Parts) -> dict[str, float]:
     Raises:
         ValueError: The bytes are no such snapshot. Nothing but rows of series and operations has changed.
     """
-    store, inputs, detector, evidence, incidents, differences, book, deployments = parts
+    store, inputs, detector, evidence, symptoms, incidents, differences, book, deployments = parts
     try:
         with np.load(io.BytesIO(state), allow_pickle=False) as arrays:
             given = {name: arrays[name] for name in arrays.files}
@@ -114,6 +117,8 @@ def load(state: bytes, parts: Parts) -> dict[str, float]:
         raise ValueError(f"not a snapshot of anomaly detection: {error}") from error
     evidence.resize(inputs.bank.capacity)
     evidence.total[series], evidence.run[series] = given["evidence"]
+    symptoms.resize(inputs.bank.capacity)
+    symptoms.values[:, series] = given["symptoms"]
     incidents.load(kept.state())
     book.load(header["book"])
     deployments.load(header["deployments"])
@@ -133,7 +138,9 @@ def _check(header: dict[str, Any], given: dict[str, npt.NDArray[Any]], detector:
         raise ValueError("series and their values differ in number")
     if given["calls"].shape != (3, operations) or not np.isfinite(given["calls"]).all():
         raise ValueError("operations and their counts differ in number")
-    if not np.isfinite(given["evidence"]).all():
+    if given["symptoms"].shape != (4, series):
+        raise ValueError("series and their symptoms differ in number")
+    if not np.isfinite(given["evidence"]).all() or not np.isfinite(given["symptoms"]).all():
         raise ValueError("evidence is not finite")
     for name in ("pending", "waiting"):
         spans = given[name]

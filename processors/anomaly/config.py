@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 from pipeline.api import ComponentConfig
 from pipeline.config.durations import Duration
 from processors.anomaly.detector import make
+from processors.anomaly.incidents import LASTING_TICKS, UNSEEN_TICKS
 
 Columns = tuple[str, ...]
 
@@ -62,10 +63,13 @@ class Config(ComponentConfig):
         3.7, description="surprise from which a watched metric is anomalous: 3 happens once in a thousand points"
     )
     close_ticks: Annotated[int, Field(ge=1)] = Field(
-        6, description="ticks without alarm after which an incident is over"
+        6, description="ticks without alarm after which an incident is over, once its symptoms have returned"
+    )
+    unseen_ticks: Annotated[int, Field(ge=1)] = Field(
+        UNSEEN_TICKS, description="ticks without any telemetry after which an incident is closed as unseen"
     )
     lasting_ticks: Annotated[int, Field(ge=1)] = Field(
-        60, description="ticks of alarm after which an incident is taken for the new normal"
+        LASTING_TICKS, description="ticks with telemetry after which an open incident is taken for the new normal"
     )
 
     @model_validator(mode="after")

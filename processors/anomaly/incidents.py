@@ -2,13 +2,13 @@
 
 services ≥ threshold ─┬─ near an open incident ──→ it goes on
                       └─ otherwise ──────────────→ opened, with a ranking of root causes
-no alarm for some ticks ─────────────────────────→ resolved
-no telemetry for as long, or open for too long ──→ closed as ``unseen`` or ``lasting``: what lasts is a new normal
+no alarm for some ticks, symptoms have returned ─→ resolved
+no telemetry, or open for too long ──────────────→ closed as ``unseen`` or ``lasting``: what lasts is a new normal
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -28,6 +28,10 @@ HOPS = 2
 SEVERE = 3.0
 """A score of this many thresholds makes an incident critical."""
 MAX_OPEN = 32
+LASTING_TICKS = 1080
+"""Three hours of 10 s."""
+UNSEEN_TICKS = 30
+"""Five minutes: a fault often takes telemetry with it for a while."""
 
 
 @dataclass
@@ -44,7 +48,7 @@ class Incident:
         evidence: Sentences about the series that speak against the root service.
         differs: Attribute values that set the bad spans apart, as (attribute, value, share, share before).
         quiet: Ticks with data and without alarm since the last alarm.
-        ticks: Ticks with an alarm.
+        ticks: Ticks with data since it opened.
         signals: Signals of the root service that have been anomalous.
         findings: What speaks against the root service.
         exemplars: Strangest spans as (trace id, span id) in hexadecimal.
@@ -63,7 +67,7 @@ class Incident:
     evidence: list[str] = field(default_factory=list)
     differs: list[tuple[str, str, float, float]] = field(default_factory=list)
     quiet: int = 0
-    ticks: int = 1
+    ticks: int = 0
     scores: list[float] = field(default_factory=list)
     signals: list[str] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
@@ -110,16 +114,24 @@ class Incidents:
 
     Args:
         threshold: Score from which a service is in alarm.
-        close_ticks: Ticks without alarm after which an incident is resolved, and without data after which it is lost.
-        lasting_ticks: Ticks with an alarm after which an incident is closed as lasting.
+        close_ticks: Ticks without alarm after which an incident is resolved.
+        unseen_ticks: Ticks without data after which it is lost.
+        lasting_ticks: Ticks with data after which an incident is closed as lasting.
 
     Attributes:
         open: By id.
     """
 
-    def __init__(self, threshold: float, close_ticks: int = 6, lasting_ticks: int = 60) -> None:
+    def __init__(
+        self,
+        threshold: float,
+        close_ticks: int = 6,
+        unseen_ticks: int = UNSEEN_TICKS,
+        lasting_ticks: int = LASTING_TICKS,
+    ) -> None:
         self.threshold = threshold
         self.close_ticks = close_ticks
+        self.unseen_ticks = unseen_ticks
         self.lasting_ticks = lasting_ticks
         self.open: dict[str, Incident] = {}
         self.history: list[dict[str, float]] = []
@@ -128,13 +140,18 @@ class Incidents:
     def no_data(self, second: float) -> list[Change]:
         """A tick without any telemetry."""
         self.missing += 1
-        if self.missing < self.close_ticks:
+        if self.missing < self.unseen_ticks:
             return []
         self.history.clear()
         return self._close(list(self.open), "unseen", second)
 
     def update(
-        self, services: Sequence[str], scores: Floats, edges: Iterable[tuple[str, str]], second: float
+        self,
+        services: Sequence[str],
+        scores: Floats,
+        edges: Iterable[tuple[str, str]],
+        second: float,
+        goes_on: Callable[[Incident], bool] = lambda _: False,
     ) -> list[Change]:
         """The scores of a tick; returns what has changed.
 
@@ -142,6 +159,7 @@ class Incidents:
             services: Names of the services scored.
             edges: Caller and callee, by name.
             second: Unix time of the end of the tick.
+            goes_on: Whether an incident without alarm has not ended all the same.
         """
         self.missing = 0
         positive = np.flatnonzero(scores > 0).tolist()
@@ -162,7 +180,7 @@ class Incidents:
             elif incident.id not in touched:
                 changes += self._updated(incident, group, score, second)
             touched.add(incident.id)
-        return changes + self._end(touched, second)
+        return changes + self._end(touched, second, goes_on)
 
     def ranked(self, group: set[str] | None = None) -> list[tuple[str, float]]:
         """Services and their scores of the last ticks, highest first; names decide between equals."""
@@ -212,21 +230,22 @@ class Incidents:
         incident.services = sorted(group | set(incident.services))
         incident.updated = second
         incident.quiet = 0
-        incident.ticks += 1
         incident.score = max(incident.score, score)
         if incident.score >= SEVERE * self.threshold and incident.severity != "critical":
             incident.severity = "critical"
             grown = True
         return [Change("updated", incident, second)] if grown else []
 
-    def _end(self, touched: set[str], second: float) -> list[Change]:
+    def _end(self, touched: set[str], second: float, goes_on: Callable[[Incident], bool]) -> list[Change]:
         changes = []
         for incident in list(self.open.values()):
             if incident.id not in touched:
                 incident.quiet += 1
-                if incident.quiet >= self.close_ticks:
+                if incident.quiet >= self.close_ticks and not goes_on(incident):
                     changes += self._close([incident.id], "resolved", second)
-            elif incident.ticks >= self.lasting_ticks:
+                    continue
+            incident.ticks += 1
+            if incident.ticks >= self.lasting_ticks:
                 changes += self._close([incident.id], "lasting", second)
         return changes
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,7 @@ from processors.anomaly.series_bank import ERRORS, SeriesBank
 from processors.anomaly.span_store import FATES, Joined, SpanStore
 from processors.anomaly.span_words import COLUMNS as SPAN_COLUMNS
 from processors.anomaly.strangest import Strangest
+from processors.anomaly.symptoms import Symptoms, about, without
 from processors.anomaly.tick_inputs import OPERATION_COLUMNS, TickInputs
 
 FROZEN_FROM = 1.0
@@ -89,7 +91,8 @@ class Anomaly(Processor):
         self.differences = Differences(config.differs_by, self._window)
         self.deployments = Deployments()
         self.evidence = Evidence()
-        self.incidents = Incidents(config.threshold, config.close_ticks, config.lasting_ticks)
+        self.symptoms = Symptoms()
+        self.incidents = Incidents(config.threshold, config.close_ticks, config.unseen_ticks, config.lasting_ticks)
         self.book = Book(self.incidents.open)
         self.changes: list[Change] = []
         self._since: dict[str, float] = {}
@@ -171,6 +174,7 @@ class Anomaly(Processor):
             self.inputs,
             self._detector,
             self.evidence,
+            self.symptoms,
             self.incidents,
             self.differences,
             self.book,
@@ -231,12 +235,14 @@ class Anomaly(Processor):
             if len(gone):
                 self._detector.clear(gone)
                 self.evidence.clear(gone)
+                self.symptoms.clear(gone)
 
     def judge(self, matrix: Matrix, second: float, joined: Joined) -> None:
         """Score a tick, see whether it makes incidents, and learn it. ``joined``: the spans it is made of."""
         if len(self.evidence.total) != len(matrix):
             self._detector.resize(len(matrix))
             self.evidence.resize(len(matrix))
+            self.symptoms.resize(len(matrix))
         ill = self.evidence.total > FROZEN_FROM  # before this tick: a burst of one tick belongs to a series' nature
         surprise = self._detector.score(matrix)
         before = self.evidence.total.copy()
@@ -245,15 +251,19 @@ class Anomaly(Processor):
         spans = Strangest(self.inputs, joined, (band[0] + band[1]) / 2)
         self._outputs.show_series(self.bank, matrix, self.evidence.total, band)
         self._outputs.show_turns(self.bank, matrix, before, self.evidence.total, band, spans)
+        self.symptoms.measure(matrix, band)
         self._correlate(matrix, band, second, spans)
-        self._detector.learn(matrix, ill)
+        incidents = list(self.incidents.open.values())
+        self.symptoms.note(incidents, self.evidence, matrix, band, self.bank)
+        self._detector.learn(without(matrix, incidents, band, self.bank), ill)
 
     def _correlate(self, matrix: Matrix, band: tuple[Floats, Floats], second: float, spans: Strangest) -> None:
         scores = self.evidence.of_services(self.bank)
         silent = [self.bank.service_numbers[name] for name in self.inputs.silent()]
         scores[silent] = np.maximum(scores[silent], self._threshold)
         self._note_onsets(scores, second)
-        for change in self.incidents.update(self.bank.services, scores, self.inputs.edges, second):
+        goes_on = partial(self.symptoms.remain, band=band, bank=self.bank)
+        for change in self.incidents.update(self.bank.services, scores, self.inputs.edges, second, goes_on):
             if change.what == "opened":
                 change.incident.began = min(self._since.get(name, second) for name in change.incident.services)
             if change.what in ("opened", "updated"):
@@ -289,26 +299,23 @@ class Anomaly(Processor):
         """
         new = findings_of(incident.root, self.bank, self.evidence, matrix, band)
         incident.findings = merged(incident.findings, new)
-        number = self.bank.service_numbers.get(incident.root, -1)
-        theirs = (self.bank.owner == number) | (self.bank.other == number)
+        theirs = about(self.bank, [incident.root])
         rows = np.flatnonzero(theirs & (self.evidence.total >= ACTIVE_SHARE * self._threshold)).tolist()
         signals = {series.signal for row in rows if (series := self.bank.series[row]) is not None}
         incident.signals = sorted(signals | set(incident.signals))
 
     def _learn_anew(self, services: Sequence[str]) -> None:
         """What lasts is a new normal: the series that are out of band forget the old one."""
-        bank = self.bank
-        numbers = [bank.service_numbers[name] for name in services if name in bank.service_numbers]
-        theirs = np.isin(bank.owner, numbers) | np.isin(bank.other, numbers)
-        rows = np.flatnonzero(theirs & (self.evidence.total > FROZEN_FROM))
+        theirs = about(self.bank, services)
+        rows = np.flatnonzero(theirs & ((self.evidence.total > FROZEN_FROM) | (self.symptoms.values[0] > 0)))
         self._detector.clear(rows)
         self.evidence.clear(rows)
+        self.symptoms.clear(rows)
 
     def _relax(self, service: str) -> None:
         """A deployment: what was learnt of the service's series is trusted less, and learnt faster."""
         self._telemetry.count(own_metrics.DEPLOYMENTS, 1)
-        number = self.bank.service_numbers.get(service, -2)
-        rows = np.flatnonzero((self.bank.owner == number) | (self.bank.other == number))
+        rows = np.flatnonzero(about(self.bank, [service]))
         if len(rows):
             self._detector.resize(self.bank.capacity)
             self._detector.relax(rows)

@@ -84,12 +84,16 @@ def send(run: Harness[Anomaly], spans: list[Any]) -> None:
 
 
 def play(
-    run: Harness[Anomaly], ticks: range, fault: Callable[[int], Fault | None] = lambda _: None, seed: int = 0
+    run: Harness[Anomaly],
+    ticks: range,
+    fault: Callable[[int], Fault | None] = lambda _: None,
+    seed: int = 0,
+    traces: int = 12,
 ) -> list[Change]:
     """Send ticks; returns what happened to incidents."""
     changes: list[Change] = []
     for tick in ticks:
-        send(run, calls(tick, seed, fault=fault(tick)))
+        send(run, calls(tick, seed, traces, fault=fault(tick)))
         changes += run.processor.take_changes()
     return changes
 

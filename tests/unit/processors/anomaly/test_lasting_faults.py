@@ -1,0 +1,171 @@
+"""A fault that lasts is one incident from its beginning to its end, however long that is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pipeline.testing import Harness
+from processors.anomaly import Anomaly
+from processors.anomaly.detector import Matrix
+from processors.anomaly.evidence import Evidence
+from processors.anomaly.incidents import Change, Incident
+from processors.anomaly.series_bank import DURATION, Series, SeriesBank
+from processors.anomaly.symptoms import FORGOTTEN_TICKS, Symptoms, without
+from tests.unit.processors.anomaly.shop import Fault, play, told
+
+FIRST, LAST = 50, 230
+"""Ticks of a fault of half an hour."""
+START = 1_767_225_600
+
+
+def lasting(fault: Fault) -> Any:
+    return lambda tick: fault if FIRST <= tick < LAST else None
+
+
+def turns(changes: list[Change]) -> list[str]:
+    return [change.what for change in changes if change.what != "updated"]
+
+
+def tick_of(change: Change) -> float:
+    return (change.second - START) / 10
+
+
+@pytest.mark.parametrize("traces", [3, 12], ids=["little traffic", "much traffic"])
+@pytest.mark.parametrize(
+    "fault", [{"payment": 3.0}, {"payment>": 20.0}, {"cart": 3.0}], ids=["slow service", "slow network", "slow leaf"]
+)
+def test_half_an_hour_of_a_slow_service_is_one_incident_that_ends_when_the_fault_ends(
+    fault: Fault, traces: int
+) -> None:
+    changes = play(Harness(Anomaly), range(LAST + 60), lasting(fault), traces=traces)
+    assert turns(changes) == ["opened", "resolved"]
+    assert changes[0].incident.root == next(iter(fault)).rstrip(">")
+    assert LAST + 6 <= tick_of(changes[-1]) <= LAST + 18
+
+
+def test_half_an_hour_of_failing_calls_is_one_incident() -> None:
+    changes = play(Harness(Anomaly), range(LAST + 60), lasting({"payment!": 0.3}), traces=25)
+    assert turns(changes) == ["opened", "resolved"]
+    assert LAST + 6 <= tick_of(changes[-1]) <= LAST + 18
+
+
+def test_a_fault_that_becomes_milder_is_not_over() -> None:
+    def fault(tick: int) -> Fault | None:
+        return {"payment": 5.0 if tick < 70 else 2.5} if FIRST <= tick < LAST else None
+
+    changes = play(Harness(Anomaly), range(LAST + 40), fault)
+    assert turns(changes) == ["opened", "resolved"]
+    assert tick_of(changes[-1]) > LAST
+
+
+def test_a_restart_in_the_middle_of_a_lasting_fault_gives_the_same_events() -> None:
+    fault = lasting({"payment": 3.0})
+    running = told(play(Harness(Anomaly), range(LAST + 30), fault))
+    for stop in (60, 150, LAST + 3):
+        run = Harness(Anomaly)
+        changes = play(run, range(stop), fault)
+        run.restart()
+        changes += play(run, range(stop, LAST + 30), fault)
+        assert told(changes) == running
+
+
+def test_telemetry_that_is_away_for_some_minutes_does_not_end_an_incident() -> None:
+    run = Harness(Anomaly)
+    fault = lasting({"payment": 3.0})
+    changes = play(run, range(70), fault)
+    run.advance(200)
+    changes += play(run, range(90, LAST + 30), fault)
+    assert turns(changes) == ["opened", "resolved"]
+
+
+def test_an_incident_that_nobody_can_see_any_more_is_closed_as_unseen() -> None:
+    run = Harness(Anomaly, unseen_ticks=30)
+    changes = play(run, range(70), lasting({"payment": 3.0}))
+    run.advance(320)
+    changes += run.processor.take_changes()
+    assert turns(changes) == ["opened", "unseen"]
+
+
+def test_a_deliberate_change_ends_as_lasting_and_is_not_raised_again() -> None:
+    run = Harness(Anomaly, lasting_ticks=60)
+    changes = play(run, range(250), lambda tick: {"cart": 2.0} if tick >= FIRST else None)
+    assert turns(changes) == ["opened", "lasting"]
+    assert tick_of(changes[-1]) == tick_of(changes[0]) + 60 - 1
+
+
+def test_what_an_incident_is_about_is_not_learnt_and_the_rest_is() -> None:
+    bank = SeriesBank(10)
+    for service in ("ill", "well", "ill"):
+        bank.row(Series(DURATION, service, f"operation {bank.live}"), 0)
+    ones = np.ones(bank.capacity)
+    band = np.zeros(bank.capacity), np.full(bank.capacity, 2.0)
+    band[0][2] = np.nan
+    kept = without(Matrix(ones, ones, 5 * ones, ones, 0.0), [incident("ill")], band, bank)
+    assert kept.count[:3].tolist() == [0.0, 5.0, 5.0], "of the third nothing is known yet"
+
+
+def test_symptoms_remain_until_they_are_near_the_level_before() -> None:
+    watched = Watched()
+    watched.ticks([1.0] * 5)
+    assert watched.remain()
+    watched.ticks([0.6] * 20)
+    assert watched.remain()
+    watched.ticks([0.1] * 20)
+    assert not watched.remain()
+
+
+def test_one_usual_tick_among_bad_ones_is_no_return_and_a_swing_to_the_other_side_is() -> None:
+    watched = Watched()
+    watched.ticks([1.0, 1.0, 0.0, 1.0])
+    assert watched.remain()
+    watched.ticks([-1.0] * 10)
+    assert not watched.remain()
+
+
+def test_a_series_without_values_is_a_symptom_for_some_time_only() -> None:
+    watched = Watched()
+    watched.ticks([1.0] * 5)
+    watched.ticks([np.nan] * int(FORGOTTEN_TICKS - 1))
+    assert watched.remain()
+    watched.ticks([np.nan])
+    assert not watched.remain()
+
+
+def test_what_is_within_the_noise_is_no_distance() -> None:
+    watched = Watched(half_band=9.0)
+    watched.ticks([1.0] * 5)
+    assert not watched.remain()
+
+
+class Watched:
+    """Symptoms of one series whose usual value is 0, in an incident of its service."""
+
+    def __init__(self, half_band: float = 0.3) -> None:
+        self.bank = SeriesBank(4)
+        self.row = self.bank.row(Series(DURATION, "payment", "Charge"), 0)
+        capacity = self.bank.capacity
+        self.band = np.full(capacity, -half_band), np.full(capacity, half_band)
+        self.evidence = Evidence()
+        self.evidence.resize(capacity)
+        self.evidence.total[self.row] = 30.0
+        self.symptoms = Symptoms()
+        self.symptoms.resize(capacity)
+        self.incident = incident("payment")
+
+    def ticks(self, values: list[float]) -> None:
+        for value in values:
+            mean, variance, count, fall = np.zeros((4, self.bank.capacity))
+            mean[self.row], count[self.row] = value, 1.0 if np.isfinite(value) else 0.0
+            matrix = Matrix(mean, variance, count, fall, 0.0)
+            self.symptoms.measure(matrix, self.band)
+            self.symptoms.note([self.incident], self.evidence, matrix, self.band, self.bank)
+
+    def remain(self) -> bool:
+        return self.symptoms.remain(self.incident, self.band, self.bank)
+
+
+def incident(root: str) -> Incident:
+    return Incident("one", 0.0, 0.0, [root], [root], 20.0, "warning", scores=[20.0])

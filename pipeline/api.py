@@ -105,6 +105,8 @@ class ComponentConfig(BaseModel):
 
     without_effect: ClassVar[Mapping[str, str]] = {}
     """Keys of the Collector that tune what Weir does not have, with the reason: a warning, not a mistake."""
+    instead: ClassVar[Mapping[str, Mapping[str, tuple[str, str]]]] = {}
+    """Key → values of the Collector that Weir does not have → what is taken instead, and why: a warning likewise."""
 
 
 def _no_extension(extension_id: str) -> Extension:

@@ -12,7 +12,8 @@ from typing import Literal, Protocol
 from pipeline.api import SIGNALS, Component, ComponentConfig, Exporter, Processor, Receiver
 from pipeline.config.bounds import with_needed_bounds
 from pipeline.config.checkpoint import CheckpointConfig
-from pipeline.config.document import ComponentDef, Document, PipelineDef, Reference
+from pipeline.config.collector_types import WITHOUT_COUNTERPART, remedy
+from pipeline.config.document import SECTIONS, ComponentDef, Document, PipelineDef, Reference
 from pipeline.config.node import Node
 from pipeline.config.report import Report
 from pipeline.config.validate import validate
@@ -22,13 +23,6 @@ from pipeline.telemetry.config import TelemetryConfig
 ErrorMode = Literal["ignore", "propagate"]
 Key = tuple[str, str]
 """Section and id: the same id may stand under ``processors`` and under ``connectors``."""
-
-
-WITHOUT_COUNTERPART = {
-    ("extensions", "pprof"): "profile Weir with py-spy, from outside",
-    ("extensions", "zpages"): "see the extension admin, and the own metrics",
-}
-"""Types of the Collector that only look at the Collector: a warning, not a mistake."""
 
 
 class Catalog(Protocol):
@@ -139,8 +133,7 @@ class _Checker:
             self.report.warning(definition.path, definition.node.mark, f"has no effect: {reason}")
             return
         if definition.type not in known:
-            what = f'there is no {kind[:-1]} of type "{definition.type}"'
-            self.report.problem(definition.path, definition.node.mark, what, definition.type, known)
+            self._unknown(kind, definition, known)
             return
         try:
             cls = self.catalog.load(kind, definition.type)
@@ -153,6 +146,13 @@ class _Checker:
         config = validate(cls.Config, node, definition.path, self.report)
         if config is not None:
             self.components[kind, definition.id] = CheckedComponent(definition, cls, config, error_mode)
+
+    def _unknown(self, kind: str, definition: ComponentDef, known: Sequence[str]) -> None:
+        elsewhere = [other for other in SECTIONS if other != kind and definition.type in self.catalog.types(other)]
+        what = f'there is no {kind[:-1]} of type "{definition.type}"'
+        way_out = remedy(kind, definition.type, elsewhere)
+        candidates = () if way_out else known
+        self.report.problem(definition.path, definition.node.mark, what + way_out, definition.type, candidates)
 
     def _error_mode(self, cls: type[Component], definition: ComponentDef) -> tuple[Node, ErrorMode]:
         """Take the engine's key ``error_mode`` out of a processor's configuration, unless it has a key of that name.

@@ -49,13 +49,20 @@ def validate(model: type[Model], node: Node, path: Path, report: Report) -> Mode
 
 
 def _effective(node: Node, annotation: Any, path: Path, report: Report) -> Node:
-    """``node`` without the keys that have no effect, each of which is a warning."""
+    """``node`` without keys that have no effect, and with others in place of values that there are none of; each is a
+    warning.
+    """
     if isinstance(node.value, dict):
         reasons = {key: reason for model in _models(annotation) for key, reason in without_effect(model).items()}
+        others = {key: known for model in _models(annotation) for key, known in instead(model).items()}
         kept = {}
         for key, child in node.value.items():
             if key in reasons:
                 report.warning((*path, key), child.mark, f"has no effect: {reasons[key]}")
+            elif key in others and isinstance(child.value, str) and child.value.lower() in others[key]:
+                value, reason = others[key][child.value.lower()]
+                report.warning((*path, key), child.mark, f"{child.value} becomes {value}: {reason}")
+                kept[key] = Node(value, child.mark)
             else:
                 wanted = _union(list(_entry_annotations(annotation, key)))
                 kept[key] = _effective(child, wanted, (*path, key), report)
@@ -70,6 +77,12 @@ def _effective(node: Node, annotation: Any, path: Path, report: Report) -> Node:
 def without_effect(model: type[BaseModel]) -> Mapping[str, str]:
     """Keys that a model does not have and that are no mistake, with the reason."""
     found: Mapping[str, str] = getattr(model, "without_effect", {})
+    return found
+
+
+def instead(model: type[BaseModel]) -> Mapping[str, Mapping[str, tuple[str, str]]]:
+    """Values that a model does not have and takes others for, with the reason."""
+    found: Mapping[str, Mapping[str, tuple[str, str]]] = getattr(model, "instead", {})
     return found
 
 

@@ -70,11 +70,17 @@ class DebugExporter(Exporter):
 
     def __init__(self, config: DebugConfig, settings: Settings) -> None:
         self._config = config
+        self._verbosity = self.verbosity(config)
         self._logger = settings.telemetry.logger
         self._samplers = {
             signal: Sampler(settings.clock, config.sampling_initial, config.sampling_thereafter)
             for signal in self.signals
         }
+
+    @staticmethod
+    def verbosity(config: DebugConfig) -> Literal["basic", "normal", "detailed"]:
+        """What is shown."""
+        return config.verbosity
 
     def start(self, collect: Collect) -> None:
         """Nothing to begin."""
@@ -97,12 +103,12 @@ class DebugExporter(Exporter):
             self._write(title, {**counts, batch.items: len(batch)}, lambda: self._lines(batch))
 
     def _lines(self, batch: Batch) -> Iterator[str]:
-        is_short = self._config.verbosity == "normal"
+        is_short = self._verbosity == "normal"
         request = REQUESTS[batch.signal].FromString(batch.to_otlp())
         return debug_text.in_short(request) if is_short else debug_text.in_detail(request)
 
     def _write(self, title: str, counts: dict[str, Any], lines: Callable[[], Iterator[str]]) -> None:
-        is_basic = self._config.verbosity == "basic"
+        is_basic = self._verbosity == "basic"
         if self._config.use_internal_logger:
             self._logger.info(title, **counts)
             for line in () if is_basic else lines():

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from pipeline.api import Collect, ComponentConfig, Settings
 from pipeline.config.durations import Duration
@@ -36,6 +36,16 @@ class FileConfig(ComponentConfig):
     rotation: RotationConfig | None = None
     flush_interval: Annotated[Duration, Field(gt=0)] = 1.0
     """Accepted for compatibility: each batch is handed to the kernel at once."""
+    create_directory: bool = False
+    """Make the directory of the path where it does not exist."""
+    compression: Literal["none", ""] = ""
+
+    @field_validator("compression", mode="before")
+    @classmethod
+    def _is_none(cls, value: object) -> object:
+        if value not in ("none", "", None):
+            raise ValueError("files are not compressed; take it out, and compress what rotation has put aside")
+        return value
 
 
 class FileExporter(PushExporter):
@@ -57,6 +67,8 @@ class FileExporter(PushExporter):
             ConfigError: It cannot be written.
         """
         try:
+            if self._config.create_directory:
+                self._config.path.parent.mkdir(parents=True, exist_ok=True)
             self._file.open()
         except OSError as error:
             raise ConfigError([f"path: {self._config.path}: {error.strerror}"]) from None

@@ -31,6 +31,24 @@ if TYPE_CHECKING:
 MAX_RESPONSE_BYTES = 4 << 20
 """The OTLP specification bounds what a client reads of a response; CVE-2026-39882 and its siblings are about this."""
 
+_POOL = "each of the consumers of the queue keeps a connection of its own"
+_BUFFERS = "the operating system chooses its buffers"
+CLIENT_KEYS_WITHOUT_EFFECT: Mapping[str, str] = {
+    "compression_params": "compression is as fast as it can be, which finds nearly all that there is in telemetry",
+    "disable_keep_alives": "connections are kept",
+    "force_attempt_http2": "it speaks HTTP/1.1",
+    "http2_ping_timeout": "it speaks HTTP/1.1",
+    "http2_read_idle_timeout": "it speaks HTTP/1.1",
+    "idle_conn_timeout": _POOL,
+    "max_conns_per_host": _POOL,
+    "max_idle_conns": _POOL,
+    "max_idle_conns_per_host": _POOL,
+    "proxy_url": "no proxy is asked; the endpoint must be reachable",
+    "read_buffer_size": _BUFFERS,
+    "write_buffer_size": _BUFFERS,
+}
+"""Keys of the Collector's HTTP clients that tune what is not here, with the reason."""
+
 PIECE_BYTES = 64 << 10
 NO_TIMEOUT_S = 3600.0
 

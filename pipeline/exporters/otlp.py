@@ -45,6 +45,11 @@ class OtlpConfig(PushConfig):
         "read_buffer_size": "the gRPC library chooses its buffers",
         "write_buffer_size": "the gRPC library chooses its buffers",
     }
+    instead: ClassVar[Mapping[str, Mapping[str, tuple[str, str]]]] = {
+        "compression": dict.fromkeys(
+            ("zstd", "snappy"), ("gzip", "the gRPC library has gzip and deflate; otlphttp has zstd")
+        ),
+    }
 
     endpoint: str
     tls: ClientTls = ClientTls()

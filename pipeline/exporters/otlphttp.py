@@ -19,7 +19,7 @@ from pipeline.codec.otlp_split import split
 from pipeline.config.durations import Duration
 from pipeline.config.secrets import Secret
 from pipeline.exporters.client_tls import ClientTls
-from pipeline.exporters.http_client import HttpClient
+from pipeline.exporters.http_client import CLIENT_KEYS_WITHOUT_EFFECT, HttpClient
 from pipeline.exporters.otlp_answers import http_verdict
 from pipeline.exporters.outbound_compression import Compression, compressor
 from pipeline.exporters.push import PushConfig, PushExporter
@@ -30,23 +30,10 @@ from pipeline.receivers.signals import SIGNALS, Signal
 CONTENT_TYPES = {"proto": "application/x-protobuf", "json": "application/json"}
 
 
-POOL = "each of sending_queue.num_consumers keeps a connection of its own"
-BUFFERS = "the operating system chooses its buffers"
-
-
 class OtlpHttpConfig(PushConfig):
     """The Collector's keys."""
 
-    without_effect: ClassVar[Mapping[str, str]] = {
-        "read_buffer_size": BUFFERS,
-        "write_buffer_size": BUFFERS,
-        "max_idle_conns": POOL,
-        "max_idle_conns_per_host": POOL,
-        "max_conns_per_host": POOL,
-        "idle_conn_timeout": POOL,
-        "http2_read_idle_timeout": "it speaks HTTP/1.1",
-        "http2_ping_timeout": "it speaks HTTP/1.1",
-    }
+    without_effect: ClassVar[Mapping[str, str]] = CLIENT_KEYS_WITHOUT_EFFECT
 
     timeout: Duration = 30.0
     endpoint: str = ""

@@ -31,7 +31,7 @@ from pipeline.config.secrets import Secret
 from pipeline.errors import PermanentError, RetryableError
 from pipeline.exporters.client_tls import ClientTls
 from pipeline.exporters.exposition import REASONS
-from pipeline.exporters.http_client import Answer, HttpClient
+from pipeline.exporters.http_client import CLIENT_KEYS_WITHOUT_EFFECT, Answer, HttpClient
 from pipeline.exporters.otlp_answers import NAMED_HTTP
 from pipeline.exporters.otlphttp import check_url
 from pipeline.exporters.prometheus import ResourceToTelemetry
@@ -75,6 +75,9 @@ class RemoteWriteConfig(ComponentConfig):
     """The Collector's keys."""
 
     without_effect: ClassVar[Mapping[str, str]] = {
+        **CLIENT_KEYS_WITHOUT_EFFECT,
+        "export_created_metric": "2.0 (protobuf_message) brings the time at which a series began",
+        "wal": "what waits is in memory alone, and lost with the process",
         "max_batch_request_parallelism": "remote_write_queue.num_consumers says how many requests are under way",
     }
 

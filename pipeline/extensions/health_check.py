@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import datetime
 import json
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 from pydantic import field_validator
 
@@ -34,6 +35,10 @@ class ResponseBody(ComponentConfig):
 
 class HealthCheckConfig(ComponentConfig):
     """Keys and defaults of the Collector's ``healthcheckextension``."""
+
+    without_effect: ClassVar[Mapping[str, str]] = {
+        "check_collector_pipeline": "what could not be sent is in otelcol_exporter_send_failed_*",
+    }
 
     endpoint: Endpoint = "localhost:13133"
     path: str = "/"

@@ -6,9 +6,9 @@ Where the Collector's default is "no limit" or a library's, Weir's is safer; 0 m
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from pipeline.api import ComponentConfig
 from pipeline.authentication import AuthConfig
@@ -19,6 +19,15 @@ from pipeline.tls import TlsConfig
 MIB = 1 << 20
 DEFAULT_BODY_MIB = 16
 COMPRESSION = ("", "gzip", "zstd", "zlib", "deflate")
+
+
+def _no_sockets(value: object) -> object:
+    if value != "tcp":
+        raise ValueError("only tcp is supported: listen on 127.0.0.1 for senders on this machine")
+    return value
+
+
+Transport = Annotated[Literal["tcp"], BeforeValidator(_no_sockets)]
 
 
 class KeepaliveServerParameters(ComponentConfig):
@@ -55,7 +64,7 @@ class GrpcConfig(ComponentConfig):
     }
 
     endpoint: Endpoint = "127.0.0.1:4317"
-    transport: Literal["tcp"] = "tcp"
+    transport: Transport = "tcp"
     max_recv_msg_size_mib: int = Field(default=DEFAULT_BODY_MIB, ge=0, le=1024)
     """Largest message, after decompression."""
     max_concurrent_streams: int = Field(default=100, ge=0)
@@ -98,7 +107,7 @@ class HttpConfig(ComponentConfig):
     without_effect: ClassVar[Mapping[str, str]] = {"include_metadata": "nothing reads the headers of a request"}
 
     endpoint: Endpoint = "127.0.0.1:4318"
-    transport: Literal["tcp"] = "tcp"
+    transport: Transport = "tcp"
     traces_url_path: str = "/v1/traces"
     metrics_url_path: str = "/v1/metrics"
     logs_url_path: str = "/v1/logs"

@@ -20,9 +20,15 @@ class LogsConfig(ComponentConfig):
         "development": "the log is the same everywhere",
         "disable_caller": "no line names its place in the code",
         "disable_stacktrace": "only faults in Weir itself have one",
+        "initial_fields": "lines have the fields of what they tell; let what collects the log add others",
+        "processors": "the log goes to standard error alone; collect it from there",
         "error_output_paths": "the log goes to standard error",
         "output_paths": "the log goes to standard error",
         "sampling": "a line is repeated once in ten seconds at most",
+    }
+
+    instead: ClassVar[Mapping[str, Mapping[str, tuple[str, str]]]] = {
+        "level": dict.fromkeys(("dpanic", "panic", "fatal"), ("error", "there is no higher level")),
     }
 
     level: Literal["debug", "info", "warn", "error"] = "info"
@@ -36,6 +42,12 @@ class LogsConfig(ComponentConfig):
 
 class PrometheusReader(ComponentConfig):
     """Where own metrics can be scraped."""
+
+    without_effect: ClassVar[Mapping[str, str]] = {
+        "with_resource_constant_labels": "attributes of the process are labels of target_info",
+        "without_type_suffix": "names end as the Collector's dashboards ask for them",
+        "without_units": "names end as the Collector's dashboards ask for them",
+    }
 
     host: str = DEFAULT_HOST
     port: int = Field(default=DEFAULT_PORT, ge=0, le=65535)
@@ -57,11 +69,19 @@ class PullReader(ComponentConfig):
 class Reader(ComponentConfig):
     """One of ``service.telemetry.metrics.readers``; Weir has pull readers for Prometheus only."""
 
-    pull: PullReader
+    without_effect: ClassVar[Mapping[str, str]] = {
+        "periodic": "own metrics are not pushed; scrape them with a pull reader",
+    }
+
+    pull: PullReader | None = None
 
 
 class MetricsConfig(ComponentConfig):
     """``service.telemetry.metrics``. All levels but ``none`` show the same metrics."""
+
+    without_effect: ClassVar[Mapping[str, str]] = {
+        "views": "own metrics are few; drop what is not wanted where they are scraped",
+    }
 
     level: Literal["none", "basic", "normal", "detailed"] = "normal"
     address: str | None = None
@@ -85,7 +105,7 @@ class MetricsConfig(ComponentConfig):
         if self.level == "none":
             return []
         if self.readers is not None:
-            return [reader.pull.exporter.prometheus for reader in self.readers]
+            return [reader.pull.exporter.prometheus for reader in self.readers if reader.pull is not None]
         if self.address is not None:
             host, _, port = self.address.rpartition(":")
             return [PrometheusReader(host=host.strip("[]") or "0.0.0.0", port=int(port), without_scope_info=True)]  # noqa: S104 - ":8888" means all addresses
@@ -95,7 +115,9 @@ class MetricsConfig(ComponentConfig):
 class TracesConfig(ComponentConfig):
     """``service.telemetry.traces``. Weir sends no traces about itself."""
 
-    level: Literal["none"] = "none"
+    without_effect: ClassVar[Mapping[str, str]] = dict.fromkeys(
+        ("level", "processors", "propagators", "sampler", "schema_url"), "Weir makes no traces about itself"
+    )
 
 
 class TelemetryConfig(ComponentConfig):

@@ -11,6 +11,7 @@ from pipeline.api import Meter, Settings
 from pipeline.codec.otlp_metrics import MetricsProjection
 from pipeline.codec.signals import batch_of
 from pipeline.exporters.debug import DebugConfig, DebugExporter, Sampler
+from pipeline.exporters.logging import LoggingExporter
 from pipeline.telemetry import ComponentTelemetry
 from pipeline.testing import FakeClock, log_batch, span_batch
 from tests.unit.codec.metric_batches import NOW, batch, exemplars, exponential, gauge, histogram, number, resource
@@ -31,11 +32,11 @@ METRICS = batch_of(SNAPSHOT, MetricsProjection([]))
 class Debug:
     """A debug exporter and its clock."""
 
-    def __init__(self, **config: Any) -> None:
+    def __init__(self, cls: type[DebugExporter] = DebugExporter, **config: Any) -> None:
         self.clock = FakeClock()
         telemetry = ComponentTelemetry("exporter", "debug", self.clock)
         settings = Settings("debug", self.clock, Meter("debug", self.clock), telemetry)
-        self.exporter = DebugExporter(DebugConfig.model_validate(config), settings)
+        self.exporter = cls(cls.Config.model_validate(config), settings)
 
 
 @pytest.fixture
@@ -45,9 +46,11 @@ def log(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
     return caplog
 
 
-def written(capsys: pytest.CaptureFixture[str], show: str, **config: Any) -> list[str]:
+def written(
+    capsys: pytest.CaptureFixture[str], show: str, cls: type[DebugExporter] = DebugExporter, **config: Any
+) -> list[str]:
     """Lines on stdout."""
-    debug = Debug(use_internal_logger=False, **config).exporter
+    debug = Debug(cls, use_internal_logger=False, **config).exporter
     debug.start(list)
     if show == "traces":
         spans = span_batch(
@@ -194,3 +197,19 @@ def test_signals_are_sampled_apart(log: pytest.LogCaptureFixture) -> None:
 def test_mistakes_in_the_configuration_are_errors(config: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="validation error"):
         DebugConfig.model_validate(config)
+
+
+@pytest.mark.parametrize(
+    ("given", "as_if"),
+    [
+        ({"loglevel": "DEBUG"}, {"verbosity": "detailed"}),
+        ({"loglevel": "info"}, {"verbosity": "normal"}),
+        ({"loglevel": "warn"}, {"verbosity": "basic"}),
+        ({"verbosity": "normal"}, {"verbosity": "normal"}),
+        ({}, {}),
+    ],
+)
+def test_logging_is_debug_under_its_older_name(
+    given: dict[str, Any], as_if: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert written(capsys, "traces", LoggingExporter, **given) == written(capsys, "traces", **as_if)

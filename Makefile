@@ -129,6 +129,6 @@ $(DEVELOP): $(RUNTIME)
 	$(PIP) --no-build-isolation -e '.[speed,arrow,dev]'
 	@touch $@
 
-$(BUILT): $(RUNTIME) $(NATIVE) $(wildcard pipeline/*.pxd pipeline/*/*.pxd)
+$(BUILT): $(RUNTIME) $(NATIVE) $(wildcard pipeline/*.pxd pipeline/*/*.pxd processors/*/*.pxd)
 	$(BIN)/python setup.py -q build_ext --inplace
 	@touch $@

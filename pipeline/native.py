@@ -34,6 +34,7 @@ MODULES = (
     "processors.anomaly.span_words",
     "processors.service_graph.edge_rows",
     "processors.service_graph.edge_store",
+    "processors.service_graph.half_slots",
     "processors.service_graph.halves",
 )
 

@@ -14,7 +14,13 @@ import pytest
 
 from pipeline.model import exemplars, instruments, key_store, label_plan, resources, series
 
-SHARED = ("pipeline.memory", "pipeline.wire_format", "pipeline.codec.edit_table", "pipeline.codec.body_writer")
+SHARED = (
+    "pipeline.memory",
+    "pipeline.wire_format",
+    "pipeline.codec.edit_table",
+    "pipeline.codec.body_writer",
+    "processors.service_graph.half_slots",
+)
 """What native modules share with others, each after those that it needs itself."""
 MODES = ("compiled", "uncompiled")
 
@@ -30,6 +36,8 @@ def uncompiled(name: str) -> ModuleType:
     loaded = importlib.util.module_from_spec(spec)
     # What it shares with other native modules has to be uncompiled as well.
     needed = SHARED[: SHARED.index(name)] if name in SHARED else SHARED
+    for shared in needed:
+        importlib.import_module(shared)  # compiled ones find each other
     with pytest.MonkeyPatch.context() as patch:
         for shared in needed:
             patch.setitem(sys.modules, shared, uncompiled(shared))

@@ -1,0 +1,59 @@
+# What other native modules see of half_slots.py. Numbers are here so that the compiler knows them; their uncompiled
+# counterparts stand in half_slots.py.
+
+cdef enum:
+    TRACE = 0
+    SPAN = 2
+    OTHER = 3
+    LABEL = 6
+    HALF = 8
+    DEADLINE = 8
+    SLOT = 16
+
+cdef enum:
+    YOUNGER = 21
+    NEXT = 22
+    LINKS = 32
+
+cdef enum:
+    WAITING = 0
+    PAIRED = 1
+
+cdef class HalfSlots:
+    cdef object _keep
+    cdef object _slots
+    cdef object _index
+    cdef unsigned long long* words
+    cdef int* links
+    cdef long long* deadlines
+    cdef unsigned long long* index
+    cdef unsigned long long mask
+    cdef unsigned long long* secrets
+    cdef int* traces
+    cdef unsigned long long trace_mask
+    cdef bint is_counting
+    cdef int* ends
+    cdef Py_ssize_t max_items
+    cdef Py_ssize_t max_items_per_trace
+    cdef Py_ssize_t used
+    cdef int free
+    cdef Py_ssize_t items
+    cdef Py_ssize_t paired_items
+
+cdef unsigned long long tag_of(HalfSlots slots, unsigned long long* half, Py_ssize_t at) noexcept nogil
+cdef Py_ssize_t find(
+    HalfSlots slots, unsigned long long tag, unsigned long long* half, Py_ssize_t at
+) noexcept nogil
+cdef Py_ssize_t place_of(HalfSlots slots, int slot) noexcept nogil
+cdef int put(
+    HalfSlots slots,
+    unsigned long long* half,
+    Py_ssize_t at,
+    unsigned long long tag,
+    Py_ssize_t place,
+    int queue,
+    long long deadline,
+) noexcept nogil
+cdef void move_to_paired(HalfSlots slots, int slot, long long deadline) noexcept nogil
+cdef void drop_oldest(HalfSlots slots, Py_ssize_t place, int queue) noexcept nogil
+cdef bint is_crowded(HalfSlots slots, unsigned long long* half, Py_ssize_t at) noexcept nogil

@@ -1,0 +1,388 @@
+# cython: boundscheck=False, wraparound=False, initializedcheck=False, cdivision=True
+"""Where halves of calls (``edge_store.py``) are kept: slots, an index over their keys, and two queues.
+
+::
+
+    index (open addressing): tag << 32 | slot + 1, of the oldest half of each key
+    slot:  the half's eight words │ deadline │ tag │ older, younger │ next, last │ four words to spare
+
+A slot is two cache lines. The tag is 32 bits of a hash of the key and also says where the key's home in the index is,
+so that searching past other keys, growing and removing touch no slots. Probing is linear, removal shifts back. The
+index grows with what is kept and is at most half full, so it stays in the caches.
+
+The hash is NH (Black et al., UMAC, 1999) with secret words: nobody can choose ids that collide more often than random
+ones. Waiting halves of a trace are counted, by hashed counters, only while so many wait that one trace could have too
+many.
+
+Cython in pure Python mode: runs compiled and uncompiled with the same results. Functions in place of methods, so that
+``edge_store.py`` calls them without a look into a table.
+"""
+
+import cython
+import numpy as np
+
+if cython.compiled:
+    from cython.cimports.pipeline.memory import ints_at, longs_at, words_at
+else:
+    from pipeline.memory import ints_at, longs_at, words_at
+
+    # Words of a half and of the slot that it stands in. LABEL: flags << 32 | label set.
+    TRACE, SPAN, OTHER, LABEL, HALF, DEADLINE, SLOT = 0, 2, 3, 6, 8, 8, 16
+    # 32-bit links of a slot: a neighbour in its queue, and the next younger half of the same key. -1: none.
+    YOUNGER, NEXT, LINKS = 21, 22, 32
+    # The queues.
+    WAITING, PAIRED = 0, 1
+
+_TAG = cython.declare(cython.Py_ssize_t, 9)
+_OLDER = cython.declare(cython.Py_ssize_t, 20)
+# Of the oldest half of a key: the youngest.
+_LAST = cython.declare(cython.Py_ssize_t, 23)
+
+_LINE_WORDS = 8
+_FIRST_PLACES = 1 << 10
+
+
+@cython.cclass
+class HalfSlots:
+    """See the module.
+
+    Args:
+        max_items: Halves kept, in both queues together. Memory is touched only as they come, about 150 bytes each.
+        max_items_per_trace: Waiting halves of one trace.
+        seed: 62 random bits that the secret words are made of.
+    """
+
+    def __init__(self, max_items: int, max_items_per_trace: int, seed: int) -> None:
+        slots = max_items + 1  # a new half is put down before an old one is taken away
+        self._slots = _aligned(slots * SLOT)
+        counters = max(4096, 1 << (4 * slots - 1).bit_length())
+        ends = np.full(4, -1, np.int32)
+        traces = np.zeros(counters, np.int32)
+        secrets = np.array(_secrets(seed, 3), np.uint64)
+        self._keep = (ends, traces, secrets)
+        self.words = words_at(self._slots)
+        self.links = ints_at(self._slots.view(np.int32))
+        self.deadlines = longs_at(self._slots.view(np.int64))
+        self.ends = ints_at(ends)
+        self.traces = ints_at(traces)
+        self.trace_mask = counters - 1
+        self.is_counting = False
+        self.secrets = words_at(secrets)
+        self.max_items = max_items
+        self.max_items_per_trace = max_items_per_trace
+        self.used = 0
+        self.free = -1
+        self.items = 0
+        self.paired_items = 0
+        self._index = np.zeros(_FIRST_PLACES, np.uint64)
+        self.index = words_at(self._index)
+        self.mask = _FIRST_PLACES - 1
+
+    def _expect(self, more: int) -> None:
+        """Have an index in which so many more halves have room."""
+        most = min(self.items + more, self.max_items + 1)
+        if 2 * most <= len(self._index):
+            return
+        old = self._index
+        self._index = np.zeros(1 << (2 * most - 1).bit_length(), np.uint64)
+        self.mask = len(self._index) - 1
+        self.index = words_at(self._index)
+        refill(self, words_at(old), len(old))
+
+    def _in_order(self, queue: int) -> list[int]:
+        """The slots of a queue, oldest first."""
+        found = []
+        slot = self.ends[queue * 2]
+        while slot >= 0:
+            found.append(slot)
+            slot = self.links[slot * LINKS + YOUNGER]
+        return found
+
+    def _contents(self, slots: list[int]) -> tuple[np.ndarray, np.ndarray]:
+        """uint64[k, 8] and int64[k]: halves and deadlines of slots."""
+        rows = self._slots.reshape(-1, SLOT)[np.array(slots, np.int64)]
+        return np.ascontiguousarray(rows[:, :HALF]), rows[:, DEADLINE].view(np.int64)
+
+
+def _aligned(words: int) -> np.ndarray:
+    """uint64 zeros that begin at a cache line."""
+    room = np.zeros(words + _LINE_WORDS, np.uint64)
+    skip = -(room.ctypes.data // 8) % _LINE_WORDS
+    return room[skip : skip + words]
+
+
+def _secrets(seed: int, count: int) -> list[int]:
+    """Words made of the seed (SplitMix64)."""
+    made = []
+    for i in range(1, count + 1):
+        word = (seed + i * 0x9E3779B97F4A7C15) % (1 << 64)
+        word = (word ^ word >> 30) * 0xBF58476D1CE4E5B9 % (1 << 64)
+        word = (word ^ word >> 27) * 0x94D049BB133111EB % (1 << 64)
+        made.append(word ^ word >> 31)
+    return made
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def refill(slots: HalfSlots, old: cython.p_ulonglong, size: cython.Py_ssize_t) -> cython.void:
+    """Enter what stands in another index."""
+    i: cython.Py_ssize_t
+    p: cython.ulonglong
+    for i in range(size):
+        if old[i]:
+            p = (old[i] >> 32) & slots.mask
+            while slots.index[p]:
+                p = (p + 1) & slots.mask
+            slots.index[p] = old[i]
+
+
+@cython.cfunc
+@cython.inline
+@cython.nogil
+@cython.exceptval(check=False)
+def product(word: cython.ulonglong, secret: cython.ulonglong) -> cython.ulonglong:
+    """The summand of one word in NH."""
+    low: cython.ulonglong = 0xFFFFFFFF
+    return ((word + secret) & low) * (((word >> 32) + (secret >> 32)) & low)
+
+
+@cython.cfunc
+@cython.inline
+@cython.nogil
+@cython.exceptval(check=False)
+def finish(h: cython.ulonglong) -> cython.ulonglong:
+    """32 bits of the sum of products."""
+    full: cython.ulonglong = 0xFFFFFFFFFFFFFFFF
+    m: cython.ulonglong = 0x9E3779B97F4A7C15
+    h = h & full
+    h = ((h ^ (h >> 32)) * m) & full
+    return h >> 32
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def tag_of(slots: HalfSlots, half: cython.p_ulonglong, at: cython.Py_ssize_t) -> cython.ulonglong:
+    """32-bit hash of the key of a half."""
+    return finish(
+        product(half[at], slots.secrets[0])
+        + product(half[at + 1], slots.secrets[1])
+        + product(half[at + SPAN], slots.secrets[2])
+    )
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def find(slots: HalfSlots, tag: cython.ulonglong, half: cython.p_ulonglong, at: cython.Py_ssize_t) -> cython.Py_ssize_t:
+    """Place in the index of the key of ``half``; where it is not there, ``~`` of the place where it would be."""
+    low: cython.ulonglong = 0xFFFFFFFF
+    p: cython.ulonglong = tag & slots.mask
+    words: cython.p_ulonglong = slots.words
+    e: cython.Py_ssize_t
+    while slots.index[p]:
+        if slots.index[p] >> 32 == tag:
+            e = ((slots.index[p] & low) - 1) * SLOT
+            if words[e + SPAN] == half[at + SPAN] and words[e] == half[at] and words[e + 1] == half[at + 1]:
+                return cython.cast(cython.Py_ssize_t, p)
+        p = (p + 1) & slots.mask
+    return ~cython.cast(cython.Py_ssize_t, p)
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def place_of(slots: HalfSlots, slot: cython.int) -> cython.Py_ssize_t:
+    """Place in the index of a slot that is the oldest of its key."""
+    tag: cython.ulonglong = slots.words[slot * SLOT + _TAG]
+    wanted: cython.ulonglong = (tag << 32) | cython.cast(cython.ulonglong, slot + 1)
+    p: cython.ulonglong = tag & slots.mask
+    while slots.index[p] != wanted:
+        p = (p + 1) & slots.mask
+    return cython.cast(cython.Py_ssize_t, p)
+
+
+@cython.cfunc
+@cython.inline
+@cython.nogil
+@cython.exceptval(check=False)
+def unindex(slots: HalfSlots, place: cython.Py_ssize_t) -> cython.void:
+    """Empty a place of the index and move up what probed past it."""
+    mask: cython.ulonglong = slots.mask
+    hole: cython.ulonglong = place
+    p: cython.ulonglong = hole
+    home: cython.ulonglong
+    while True:
+        p = (p + 1) & mask
+        if slots.index[p] == 0:
+            break
+        home = (slots.index[p] >> 32) & mask
+        if ((p - home) & mask) >= ((p - hole) & mask):
+            slots.index[hole] = slots.index[p]
+            hole = p
+    slots.index[hole] = 0
+
+
+@cython.cfunc
+@cython.inline
+@cython.nogil
+@cython.exceptval(check=False)
+def enqueue(slots: HalfSlots, slot: cython.int, queue: cython.int) -> cython.void:
+    """Make a slot the youngest of a queue."""
+    youngest: cython.int = slots.ends[queue * 2 + 1]
+    slots.links[slot * LINKS + _OLDER] = youngest
+    slots.links[slot * LINKS + YOUNGER] = -1
+    if youngest >= 0:
+        slots.links[youngest * LINKS + YOUNGER] = slot
+    else:
+        slots.ends[queue * 2] = slot
+    slots.ends[queue * 2 + 1] = slot
+    if queue == PAIRED:
+        slots.paired_items += 1
+    elif slots.is_counting:
+        count_trace(slots, slots.words, slot * SLOT, 1)
+
+
+@cython.cfunc
+@cython.inline
+@cython.nogil
+@cython.exceptval(check=False)
+def dequeue(slots: HalfSlots, slot: cython.int, queue: cython.int) -> cython.void:
+    """Take a slot out of its queue."""
+    older: cython.int = slots.links[slot * LINKS + _OLDER]
+    younger: cython.int = slots.links[slot * LINKS + YOUNGER]
+    if older >= 0:
+        slots.links[older * LINKS + YOUNGER] = younger
+    else:
+        slots.ends[queue * 2] = younger
+    if younger >= 0:
+        slots.links[younger * LINKS + _OLDER] = older
+    else:
+        slots.ends[queue * 2 + 1] = older
+    if queue == PAIRED:
+        slots.paired_items -= 1
+    elif slots.is_counting:
+        count_trace(slots, slots.words, slot * SLOT, -1)
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def put(
+    slots: HalfSlots,
+    half: cython.p_ulonglong,
+    at: cython.Py_ssize_t,
+    tag: cython.ulonglong,
+    place: cython.Py_ssize_t,
+    queue: cython.int,
+    deadline: cython.longlong,
+) -> cython.int:
+    """Copy a half into a free slot, a queue, and the chain of its key; ``place`` is what ``find`` said. The slot."""
+    slot: cython.int
+    oldest: cython.int
+    i: cython.Py_ssize_t
+    low: cython.ulonglong = 0xFFFFFFFF
+    if slots.free >= 0:
+        slot = slots.free
+        slots.free = slots.links[slot * LINKS + YOUNGER]
+    else:
+        slot = cython.cast(cython.int, slots.used)
+        slots.used += 1
+    for i in range(HALF):
+        slots.words[slot * SLOT + i] = half[at + i]
+    slots.deadlines[slot * SLOT + DEADLINE] = deadline
+    slots.words[slot * SLOT + _TAG] = tag
+    slots.links[slot * LINKS + NEXT] = -1
+    if place < 0:
+        slots.index[~place] = (tag << 32) | cython.cast(cython.ulonglong, slot + 1)
+        slots.links[slot * LINKS + _LAST] = slot
+    else:
+        oldest = cython.cast(cython.int, slots.index[place] & low) - 1
+        slots.links[slots.links[oldest * LINKS + _LAST] * LINKS + NEXT] = slot
+        slots.links[oldest * LINKS + _LAST] = slot
+    slots.items += 1
+    enqueue(slots, slot, queue)
+    return slot
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def move_to_paired(slots: HalfSlots, slot: cython.int, deadline: cython.longlong) -> cython.void:
+    """Let a waiting half stand in the other queue, with a new deadline."""
+    dequeue(slots, slot, WAITING)
+    slots.deadlines[slot * SLOT + DEADLINE] = deadline
+    enqueue(slots, slot, PAIRED)
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def drop_oldest(slots: HalfSlots, place: cython.Py_ssize_t, queue: cython.int) -> cython.void:
+    """Free the slot at the head of a chain: the oldest half of its key."""
+    low: cython.ulonglong = 0xFFFFFFFF
+    tag: cython.ulonglong = slots.index[place] >> 32
+    slot: cython.int = cython.cast(cython.int, slots.index[place] & low) - 1
+    heir: cython.int = slots.links[slot * LINKS + NEXT]
+    dequeue(slots, slot, queue)
+    slots.items -= 1
+    if heir >= 0:
+        slots.index[place] = (tag << 32) | cython.cast(cython.ulonglong, heir + 1)
+        slots.links[heir * LINKS + _LAST] = slots.links[slot * LINKS + _LAST]
+    else:
+        unindex(slots, place)
+    slots.links[slot * LINKS + YOUNGER] = slots.free
+    slots.free = slot
+
+
+# -- waiting halves of a trace ---------------------------------------------------------------------
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def counter_of(slots: HalfSlots, half: cython.p_ulonglong, at: cython.Py_ssize_t) -> cython.ulonglong:
+    """The counter of a half's trace, which few other traces share."""
+    h: cython.ulonglong = product(half[at], slots.secrets[0]) + product(half[at + 1], slots.secrets[1])
+    return finish(h) & slots.trace_mask
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def count_trace(slots: HalfSlots, half: cython.p_ulonglong, at: cython.Py_ssize_t, by: cython.int) -> cython.void:
+    """One half more or less of a trace waits."""
+    slots.traces[counter_of(slots, half, at)] += by
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def count_all(slots: HalfSlots) -> cython.void:
+    """Begin to count, with those that wait already."""
+    i: cython.ulonglong
+    slot: cython.int = slots.ends[0]
+    for i in range(slots.trace_mask + 1):
+        slots.traces[i] = 0
+    while slot >= 0:
+        count_trace(slots, slots.words, slot * SLOT, 1)
+        slot = slots.links[slot * LINKS + YOUNGER]
+    slots.is_counting = True
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def is_crowded(slots: HalfSlots, half: cython.p_ulonglong, at: cython.Py_ssize_t) -> cython.bint:
+    """Whether a trace has as many waiting halves as it may have. Where all traces together have fewer, no counter is
+    looked at; counting ends when they are down to half of that, so that it does not begin over and over again.
+    """
+    waiting: cython.Py_ssize_t = slots.items - slots.paired_items
+    if waiting < slots.max_items_per_trace:
+        if 2 * waiting < slots.max_items_per_trace:
+            slots.is_counting = False
+        return False
+    if not slots.is_counting:
+        count_all(slots)
+    return slots.traces[counter_of(slots, half, at)] >= slots.max_items_per_trace

@@ -114,6 +114,7 @@ class SendingQueue:
         self._threads: list[threading.Thread] = []
         self._idle = 0
         self._closing = self._abandoned = False
+        self._failed_closing = 0
         self._deadline_nano: int | None = None
         self._used = 0
         self._waiting_size = 0
@@ -211,20 +212,25 @@ class SendingQueue:
             self._store.close()
             self._work.notify_all()
             self._changed.notify_all()
-        self._report_left(left)
+        not_sent = self._report(left)
         for thread in self._threads:
             thread.join(0 if left else 1.0)
-        return _items(left)
+        return not_sent
 
-    def _report_left(self, left: Sequence[Waiting]) -> None:
-        if not left:
-            return
-        about: dict[str, Any] = {"signal": self._shipping.signal, "items": _items(left), "requests": len(left)}
-        if self._store.survives:
-            self._telemetry.logger.info("not everything was sent before the stop; the rest waits on disk", **about)
-        else:
-            self._counts.failed(_items(left), "shutdown")
-            self._telemetry.logger.warning("not everything could be sent before the stop", **about)
+    def _report(self, left: Sequence[Waiting]) -> int:
+        """Say what was not sent during the stop; how many items that is."""
+        items, failed = _items(left), self._failed_closing
+        about: dict[str, Any] = {"signal": self._shipping.signal}
+        if left and self._store.survives:
+            self._telemetry.logger.info(
+                "not everything was sent before the stop; the rest waits on disk", items=items, **about
+            )
+        elif left:
+            self._counts.failed(items, "shutdown")
+        lost = failed if self._store.survives else failed + items
+        if lost:
+            self._telemetry.logger.warning("not everything could be sent before the stop", items=lost, **about)
+        return items + failed
 
     def _needs_consumer(self) -> bool:
         """More waits than those who sleep can take."""
@@ -412,6 +418,8 @@ class SendingQueue:
             self._counts.sent(sent)
             for reason, items in failed.items():
                 self._counts.failed(items, reason)
+            if self._closing:
+                self._failed_closing += sum(failed.values())
             self._changed.notify_all()
 
     def _send_at_once(self, request: Request) -> None:

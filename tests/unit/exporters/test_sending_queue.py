@@ -222,6 +222,12 @@ class TestBatching:
         assert (run.sent, run.failed("http_400"), run.failed("partial_success")) == (5, 4, 1)
 
 
+def _items_reported(caplog: pytest.LogCaptureFixture) -> int:
+    """Items that the line about the stop names."""
+    (record,) = [record for record in caplog.records if "before the stop" in record.getMessage()]
+    return int(record.fields["items"])  # type: ignore[attr-defined]
+
+
 class TestDrain:
     def test_after_the_drain_nothing_is_taken(self) -> None:
         run = Run(Destination())
@@ -236,9 +242,24 @@ class TestDrain:
         with caplog.at_level("WARNING", "weir"):
             left = run.close(timeout_s=20)
         shutdown, refused = run.failed("shutdown"), run.failed("refused")
-        assert shutdown + refused == 5
-        assert left == shutdown
+        assert left == shutdown + refused == 5
         assert run.sent == 0
+        assert _items_reported(caplog) == 5
+
+    def test_what_fails_while_stopping_is_reported_also_where_nothing_is_left(
+        self, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        destination = Destination([drop("http_400")])
+        destination.gate.clear()
+        run = Run(destination)
+        run.put(b"abc")
+        destination.busy.acquire(timeout=10)
+        run.queue.close(20)
+        destination.gate.set()
+        with caplog.at_level("WARNING", "weir"):
+            assert run.close(20) == 3
+        assert (run.failed("http_400"), run.failed("shutdown")) == (3, 0)
+        assert _items_reported(caplog) == 3
 
     def test_an_attempt_of_the_drain_does_not_outlast_it(self) -> None:
         destination = Destination()

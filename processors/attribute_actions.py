@@ -194,7 +194,7 @@ class _Delete(_Step):
         if self._key:
             editor.remove(prefix + self._key, where)
         if (search := self._search) is not None:
-            editor.change_keys(prefix, lambda key: search(key) is not None, lambda _: REMOVED, where)
+            editor.change_keys(prefix, lambda key: search(key) is not None, REMOVED, where)
 
 
 class _Change(_Step):

@@ -263,12 +263,19 @@ def _swapped(payload: bytes, pairs: Words, change: Change, appended: bytearray) 
     swaps = np.zeros(len(pairs), np.uint64)
     codes, texts = _distinct(payload, keys)
     meant = np.array([*(change.is_meant(text.decode(errors="replace")) for text in texts), False])[codes]
+    meant &= (bodies & _LENGTH) >= change.least_bytes
     if not meant.any():
+        return swaps
+    if change.removes:
+        swaps[meant] = GONE
         return swaps
     codes, texts = _distinct(payload, np.ascontiguousarray(bodies[meant]))
     words = []
     for text in texts:
         changed = change.pair(text)
+        if changed == text:
+            words.append(0)
+            continue
         words.append(GONE if changed is None else (len(payload) + len(appended)) << 32 | len(changed))
         appended += changed or b""
     swaps[meant] = np.array(words, np.uint64)[codes]

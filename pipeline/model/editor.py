@@ -53,11 +53,17 @@ class Change:
 
     Attributes:
         is_meant: Whether those with a key are changed.
+        removes: They go, whatever their values.
+        least_bytes: Shorter attributes, as they are encoded, stay.
     """
 
-    def __init__(self, is_meant: Callable[[str], bool], change: Callable[[Any], Any]) -> None:
+    def __init__(
+        self, is_meant: Callable[[str], bool], change: Callable[[Any], Any] | Removed, least_bytes: int = 0
+    ) -> None:
         self.is_meant = is_meant
-        self._change = change
+        self.removes = isinstance(change, Removed)
+        self.least_bytes = least_bytes
+        self._change: Callable[[Any], Any] = (lambda _: REMOVED) if isinstance(change, Removed) else change
 
     def pair(self, body: bytes) -> bytes | None:
         """What takes the place of an encoded KeyValue; None: nothing. A damaged one goes: nobody knows what it says."""
@@ -165,13 +171,20 @@ class Editor(Generic[B]):
             self._store(name, field, rows, nothing, nothing)
 
     def change_keys(
-        self, prefix: str, test: Callable[[str], bool], change: Callable[[Any], Any], where: Bools | None = None
+        self,
+        prefix: str,
+        test: Callable[[str], bool],
+        change: Callable[[Any], Any] | Removed,
+        where: Bools | None = None,
+        least_bytes: int = 0,
     ) -> None:
         """Change all attributes below a prefix (``span.``, ``resource.`` …) whose key passes a test, whether they are
         columns or not.
 
         Args:
-            change: Gets a plain value, as ``Batch.distinct`` gives it, and returns one, or ``REMOVED``.
+            change: Gets a plain value, as ``Batch.distinct`` gives it, and returns one, or ``REMOVED``; or is
+                ``REMOVED``, which asks for no values.
+            least_bytes: Values that are encoded in fewer bytes are known to stay as they are.
         Cost: a pass over the bodies for the keys, one call of ``test`` per distinct key and of ``change`` per distinct
             attribute.
         """
@@ -182,11 +195,14 @@ class Editor(Generic[B]):
             if column.startswith(prefix) and projection.is_editable(column)
         }
         for key in sorted(filter(test, known)):
+            if isinstance(change, Removed):
+                self.remove(known[key], where)
+                continue
             codes, values = self.batch.distinct(known[key])
             self.set_codes(known[key], codes, [change(value) for value in values], where)
         batch = self.batch
         chosen = np.ones(len(batch), bool) if where is None else where
-        unknown = Change(lambda key: key not in known and test(key), change)
+        unknown = Change(lambda key: key not in known and test(key), change, least_bytes)
         records = projection.change_keys(batch, prefix, unknown, chosen)
         if records is not batch.records:
             self._own = records

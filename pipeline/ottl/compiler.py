@@ -40,13 +40,14 @@ class Compiler:
         context: What it is about.
         prefixed: Paths must say their context (``span.name``).
     Attributes:
+        context: As given.
         reads: Columns that the plan reads, in the order in which they were met.
         warnings: What is odd and allowed: comparisons whose sides are always of different types.
     """
 
     def __init__(self, text: str, context: Context, *, prefixed: bool = False) -> None:
         self._text = text
-        self._context = context
+        self.context = context
         self._prefixed = prefixed
         self.reads: dict[str, None] = {}
         self.warnings: list[str] = []
@@ -71,10 +72,10 @@ class Compiler:
                 value = self.value(node)
                 if value.kind not in (bool, None):
                     what = f"{node.name} gives {named(value.kind)}; compare it with something"
-                    raise self._error(what, node)
+                    raise self.error(what, node)
                 return Always(bool(value.value)) if isinstance(value, Constant) else Holds(value)
         shown = self._text[node.start : node.end]
-        raise self._error(f"a value alone is no condition; compare it with something: {shown} == true", node)
+        raise self.error(f"a value alone is no condition; compare it with something: {shown} == true", node)
 
     def _joined(self, operands: Iterable[tree.Node], *, decides: bool) -> Test:
         """Constants are worked out as in the Collector: one that decides does so whatever else may fail."""
@@ -123,7 +124,7 @@ class Compiler:
                 return self._signed(node, operator, self.value(operand))
             case tree.Arithmetic(first=first, rest=rest):
                 if len(rest) > MAX_NESTING:
-                    raise self._error(f"more than {MAX_NESTING} operations in a row", node)
+                    raise self.error(f"more than {MAX_NESTING} operations in a row", node)
                 result = self.value(first)
                 for operator, other in rest:
                     result = self._calculated(node, operator, result, self.value(other))
@@ -135,15 +136,15 @@ class Compiler:
                 return self._assembled(
                     [one for _, one in entries], lambda values: dict(zip(names, values, strict=True))
                 )
-        raise self._error("expected a value, found a condition", node)
+        raise self.error("expected a value, found a condition", node)
 
     def _enum(self, node: tree.Node, name: str) -> int:
-        number = self._context.enums.get(name)
+        number = self.context.enums.get(name)
         if number is None:
             if name in FUNCTIONS or name in ITEM_FUNCTIONS:
-                raise self._error(f"{name} is a function; its arguments stand in parentheses", node)
-            hint = nearest(name, self._context.enums) if self._context.enums else ""
-            raise self._error(f"there is no enum {name} in the context {self._context.name}{hint}", node)
+                raise self.error(f"{name} is a function; its arguments stand in parentheses", node)
+            hint = nearest(name, self.context.enums) if self.context.enums else ""
+            raise self.error(f"there is no enum {name} in the context {self.context.name}{hint}", node)
         return number
 
     def _assembled(self, nodes: Iterable[tree.Node], assemble: Callable[[Iterable[Any]], Any]) -> Expression | Constant:
@@ -173,7 +174,7 @@ class Compiler:
         try:
             return Constant(function(value.value))
         except ValueFault as fault:
-            raise self._error(str(fault), node) from fault
+            raise self.error(str(fault), node) from fault
 
     def _calculated(
         self, node: tree.Node, operator: str, left: Expression | Constant, right: Expression | Constant
@@ -182,46 +183,49 @@ class Compiler:
             try:
                 return Constant(add(operator, left.value, right.value))
             except ValueFault as fault:
-                raise self._error(str(fault), node) from fault
+                raise self.error(str(fault), node) from fault
         return Calculated(operator, left, right)
 
     # Paths
 
     def _path(self, node: tree.Path) -> Expression:
-        context, segments = self._context_of(node)
+        context, segments = self.context_of(node)
         name = ".".join(segment.name for segment in segments)
-        known = self._context.paths[context].get(name)
+        known = self.context.paths[context].get(name)
         if known is None:
-            raise self._unknown_path(node, context, name)
+            raise self.unknown_path(node, context, name)
         for segment in segments[:-1]:
             if segment.keys:
-                raise self._error(f"{segment.name} has no keys here", segment.keys[0])
+                raise self.error(f"{segment.name} has no keys here", segment.keys[0])
         keys = segments[-1].keys
-        constants = [self._key(key) for key in keys]
+        constants = [self.key(key) for key in keys]
         return self._read(node, known, LEVELS[context], constants, keys)
 
-    def _context_of(self, node: tree.Path) -> tuple[str, tuple[tree.Segment, ...]]:
+    def context_of(self, node: tree.Path) -> tuple[str, tuple[tree.Segment, ...]]:
+        """The context of a path, and the path below it."""
         first = node.segments[0]
-        if len(node.segments) > 1 and first.name in self._context.paths and not first.keys:
+        if len(node.segments) > 1 and first.name in self.context.paths and not first.keys:
             return first.name, node.segments[1:]
         if self._prefixed:
-            own = self._context.name
-            raise self._error(f"paths begin with their context here: {own}.{node.text}", node)
-        return self._context.name, node.segments
+            own = self.context.name
+            raise self.error(f"paths begin with their context here: {own}.{node.text}", node)
+        return self.context.name, node.segments
 
-    def _unknown_path(self, node: tree.Path, context: str, name: str) -> OttlError:
+    def unknown_path(self, node: tree.Path, context: str, name: str) -> OttlError:
+        """The error for a path that a context does not have."""
         if name == "cache":
-            return self._error("cache is for statements; conditions cannot fill it", node)
-        prefix = "" if context == self._context.name else f"{context}."
-        others = [f"{one}.{path}" for one, paths in self._context.paths.items() for path in paths if one != context]
-        paths = [f"{prefix}{path}" for path in self._context.paths[context]]
+            return self.error("there is no cache here; set an attribute, and delete it at last", node)
+        prefix = "" if context == self.context.name else f"{context}."
+        others = [f"{one}.{path}" for one, paths in self.context.paths.items() for path in paths if one != context]
+        paths = [f"{prefix}{path}" for path in self.context.paths[context]]
         hint = nearest(f"{prefix}{name}", paths if prefix or name.partition(".")[0] not in LEVELS else paths + others)
-        return self._error(f"the context {self._context.name} has no path {node.text} here{hint}", node)
+        return self.error(f"the context {self.context.name} has no path {node.text} here{hint}", node)
 
-    def _key(self, node: tree.Node) -> Any:
+    def key(self, node: tree.Node) -> Any:
+        """A key of a path."""
         value = self.value(node)
         if not isinstance(value, Constant) or type(value.value) not in (str, int):
-            raise self._error("a key is a constant text or integer here", node)
+            raise self.error("a key is a constant text or integer here", node)
         return value.value
 
     def _read(
@@ -231,7 +235,7 @@ class Compiler:
         if known.keyed:
             if not keys or not isinstance(keys[0], str) or not keys[0]:
                 where = nodes[0] if nodes else node
-                raise self._error(f'{node.text} needs a key that is a text: {node.text}["http.route"]', where)
+                raise self.error(f'{node.text} needs a key that is a text: {node.text}["http.route"]', where)
             column += keys.pop(0)
         self.reads.update(dict.fromkeys((column, *reader.needs)))
         expression: Expression = Column(level, column, reader)
@@ -243,7 +247,7 @@ class Compiler:
             function, key = known.with_key, keys[0]
             return Mapped(lambda value: function(value, key), [expression], str)
         if not known.keyed and not known.indexed:
-            raise self._error(f"{node.text} has no keys like these", nodes[0])
+            raise self.error(f"{node.text} has no keys like these", nodes[0])
         return Mapped(_descent(keys, known.keyed), [expression], None)
 
     # Calls
@@ -256,27 +260,27 @@ class Compiler:
             function = FUNCTIONS.get(node.name)
             if function is None:
                 hint = nearest(node.name, [*FUNCTIONS, *ITEM_FUNCTIONS])
-                raise self._error(f"there is no function {node.name} here{hint}", node, len(node.name))
+                raise self.error(f"there is no function {node.name} here{hint}", node, len(node.name))
             result = self._function(node, function)
         for key_node in node.keys:
-            key = self._key(key_node)
+            key = self.key(key_node)
             result = self._applied(key_node, _strict(key), result)
         return result
 
     def _item_function(self, node: tree.Call, function: ItemFunction) -> Expression:
-        if function.contexts and self._context.name not in function.contexts:
+        if function.contexts and self.context.name not in function.contexts:
             where = ", ".join(function.contexts)
-            raise self._error(f"{node.name} works in the context {where}, not in {self._context.name}", node)
+            raise self.error(f"{node.name} works in the context {where}, not in {self.context.name}", node)
         parameters = tuple(Parameter(name, _text_constant, constant=True) for name in function.parameters)
-        values = [value for _, value in self._bound(node, parameters)]
+        values = [value for _, value in self.bound(node, parameters)]
         if values and not values[0].value:
-            raise self._error("an attribute key is not empty", node)
+            raise self.error("an attribute key is not empty", node)
         reads, expression = function.build(*(one.value for one in values))
         self.reads.update(dict.fromkeys(reads))
         return expression
 
     def _function(self, node: tree.Call, function: Function) -> Expression | Constant:
-        bound = self._bound(node, function.parameters)
+        bound = self.bound(node, function.parameters)
         call = function.call
         if function.make is not None:
             call = self._made(node, function, bound)
@@ -295,7 +299,7 @@ class Compiler:
         try:
             return Constant(apply())
         except ValueFault as fault:
-            raise self._error(str(fault), node) from fault
+            raise self.error(str(fault), node) from fault
 
     def _made(self, node: tree.Call, function: Function, bound: list[tuple[Parameter, Any]]) -> Callable[..., Any]:
         assert function.make is not None  # noqa: S101 - the caller has looked
@@ -306,17 +310,17 @@ class Compiler:
         except RegexError as error:
             raw = self._text[argument.start : argument.end]
             if raw[:1] != '"' or "\\" in raw:  # escapes have moved the places
-                raise self._error(str(error), argument) from error
+                raise self.error(str(error), argument) from error
             at = argument.start + 1 + error.offset
             raise OttlError(str(error), self._text, at, at + 1) from error
         except ValueFault as fault:
-            raise self._error(str(fault), argument) from fault
+            raise self.error(str(fault), argument) from fault
 
     def _argument_node(self, node: tree.Call, name: str, position: int) -> tree.Node:
         named = [argument.value for argument in node.arguments if argument.name == name]
         return named[0] if named else node.arguments[position].value
 
-    def _bound(self, node: tree.Call, parameters: tuple[Parameter, ...]) -> list[tuple[Parameter, Any]]:
+    def bound(self, node: tree.Call, parameters: tuple[Parameter, ...]) -> list[tuple[Parameter, Any]]:
         """Each parameter with its argument, constants already turned into what the function takes."""
         names = [parameter.name for parameter in parameters]
         given: dict[str, tree.Node] = {}
@@ -324,12 +328,12 @@ class Compiler:
             name = argument.name
             if not name:
                 if len(given) != position or any(one.name for one in node.arguments[:position]):
-                    raise self._error("arguments with names stand behind those without", argument)
+                    raise self.error("arguments with names stand behind those without", argument)
                 if position >= len(names):
-                    raise self._error(f"{node.name} takes {_counted(parameters)}", argument)
+                    raise self.error(f"{node.name} takes {_counted(parameters)}", argument)
                 name = names[position]
             if name not in names or name in given:
-                raise self._error(f"{node.name} has no argument {name}{nearest(name, names)}", argument)
+                raise self.error(f"{node.name} has no argument {name}{nearest(name, names)}", argument)
             given[name] = argument.value
         bound = []
         for parameter in parameters:
@@ -338,7 +342,7 @@ class Compiler:
             elif parameter.default is not REQUIRED:
                 bound.append((parameter, Constant(parameter.default)))
             else:
-                raise self._error(f"{node.name} takes {_counted(parameters)}; {parameter.name} is missing", node)
+                raise self.error(f"{node.name} takes {_counted(parameters)}; {parameter.name} is missing", node)
         return bound
 
     def _argument(self, call: tree.Call, parameter: Parameter, node: tree.Node) -> Expression | Constant:
@@ -347,16 +351,16 @@ class Compiler:
             try:
                 return Constant(parameter.get(value.value))
             except ValueFault as fault:
-                raise self._error(f"{parameter.name} of {call.name}: {fault}", node) from fault
+                raise self.error(f"{parameter.name} of {call.name}: {fault}", node) from fault
         if parameter.constant:
-            raise self._error(f"{parameter.name} of {call.name} must be a constant", node)
+            raise self.error(f"{parameter.name} of {call.name} must be a constant", node)
         if value.kind in parameter.refuses:
             remedy = f"; write {node.text}.string" if value.kind is Identifier and isinstance(node, tree.Path) else ""
             what = f"{parameter.name} of {call.name} cannot be {named(value.kind)}{remedy}"
-            raise self._error(what, node)
+            raise self.error(what, node)
         return value
 
-    def _error(self, what: str, node: tree.Node, length: int = 0) -> OttlError:
+    def error(self, what: str, node: tree.Node, length: int = 0) -> OttlError:
         """At a node, or at its first characters."""
         return OttlError(what, self._text, node.start, node.start + length if length else node.end)
 

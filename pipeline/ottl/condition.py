@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields
 
 from pipeline.model.batch import Batch
@@ -70,9 +70,9 @@ def compile_condition(text: str, context: str, *, prefixed: bool = False) -> Con
     return Condition(text, context, tuple(reads), tuple(compiler.warnings), known.level, test)
 
 
-def infer_context(texts: Sequence[str], signal: str) -> str:
-    """The context of conditions that belong together: that of the lowest path in them, or of one below it where they
-    use a function or an enum that it does not have.
+def infer_context(texts: Sequence[str], signal: str, parse_one: Callable[[str], tree.Node] = parse) -> str:
+    """The context of conditions, or of statements, that belong together: that of the lowest path in them, or of one
+    below it where they use a function or an enum that it does not have.
 
     >>> infer_context(['resource.attributes["a"] == "b"', 'span.kind == SPAN_KIND_SERVER'], "traces")
     'span'
@@ -81,7 +81,7 @@ def infer_context(texts: Sequence[str], signal: str) -> str:
         OttlError: No path says a context, or no context has everything.
     """
     order = SIGNAL_CONTEXTS[signal]
-    trees = [parse(text) for text in texts]
+    trees = [parse_one(text) for text in texts]
     nodes = [node for one in trees for node in _walk(one)]
     found = {node.segments[0].name for node in nodes if isinstance(node, tree.Path) and len(node.segments) > 1}
     found = {"scope" if name == "instrumentation_scope" else name for name in found}

@@ -1,4 +1,4 @@
-"""Text of a condition → tree.
+"""Text of a condition or a statement → tree.
 
 The grammar is ``ottl.lark``; here its matches become nodes, and its complaints errors that a person can act on.
 """
@@ -18,7 +18,7 @@ from pipeline.ottl.errors import OttlError
 from pipeline.ottl.strings import BadEscapeError, unquote
 
 MAX_LENGTH = 10_000
-"""Characters of a condition."""
+"""Characters of a condition or a statement."""
 MAX_NESTING = 50
 """Levels of parentheses, brackets and braces."""
 
@@ -87,6 +87,15 @@ class _Nodes(Transformer[Token, Any]):
     def start(self, _: Any, children: list[Any]) -> tree.Node:
         node: tree.Node = children[0]
         return node
+
+    def statement(self, meta: Any, children: list[Any]) -> tree.Statement:
+        name: Token = children[0]
+        arguments = tuple(child for child in children[1:] if isinstance(child, tree.Argument))
+        where = children[-1] if not isinstance(children[-1], (Token, tree.Argument)) else None
+        start, end = _place(name)
+        end = arguments[-1].end if arguments else end
+        editor = tree.Call(start, end, str(name), arguments, ())
+        return tree.Statement(meta.start_pos, meta.end_pos, editor, where)
 
     def disjunction(self, meta: Any, children: list[Any]) -> tree.Node:
         return tree.Or(meta.start_pos, meta.end_pos, tuple(children))
@@ -177,6 +186,7 @@ def _lark() -> Lark:
     return Lark(
         files("pipeline.ottl").joinpath("ottl.lark").read_text(),
         parser="lalr",
+        start=["start", "statement"],
         lexer="basic",
         propagate_positions=True,
         maybe_placeholders=False,
@@ -193,17 +203,35 @@ def parse(text: str) -> tree.Node:
     Raises:
         OttlError: It is no OTTL; the message shows the place, what was found and what may stand there.
     """
+    return _parsed(text, "start", "condition")
+
+
+def parse_statement(text: str) -> tree.Statement:
+    """The tree of a statement.
+
+    >>> parse_statement('set(name, "x") where kind == 1').editor.name
+    'set'
+
+    Raises:
+        OttlError: As ``parse``.
+    """
+    node = _parsed(text, "statement", "statement")
+    assert isinstance(node, tree.Statement)  # noqa: S101 - what the rule gives
+    return node
+
+
+def _parsed(text: str, rule: str, what: str) -> tree.Node:
     if len(text) > MAX_LENGTH:
-        raise OttlError(f"a condition has at most {MAX_LENGTH} characters", text, MAX_LENGTH, MAX_LENGTH)
+        raise OttlError(f"a {what} has at most {MAX_LENGTH} characters", text, MAX_LENGTH, MAX_LENGTH)
     try:
-        node: tree.Node = _Nodes().transform(_lark().parse(text))
+        node: tree.Node = _Nodes().transform(_lark().parse(text, rule))
     except UnexpectedCharacters as error:
         start = error.pos_in_stream or 0
         found = text[start : start + 1]
         remedy = _REMEDIES.get(found, "there is no such character in OTTL")
         raise OttlError(f"cannot read {found!r}: {remedy}", text, start, start + 1) from None
     except UnexpectedToken as error:
-        raise _unexpected(error, text) from None
+        raise _unexpected(error, text, what) from None
     except VisitError as error:
         if isinstance(error.orig_exc, _BadLiteralError):
             raise OttlError(str(error.orig_exc), text, *error.orig_exc.place) from None
@@ -213,18 +241,18 @@ def parse(text: str) -> tree.Node:
     return node
 
 
-def _unexpected(error: UnexpectedToken, text: str) -> OttlError:
+def _unexpected(error: UnexpectedToken, text: str, what: str) -> OttlError:
     token = error.token
     wanted = {name for name in error.accepts or error.expected if not name.startswith("__")}
-    names = [name for terminal, name in _EXPECTED if terminal in wanted] or ["the end of the condition"]
+    names = [name for terminal, name in _EXPECTED if terminal in wanted] or [f"the end of the {what}"]
     expected = names[0] if "STRING" in wanted else ", ".join(names[:3])
     if token.type == "$END":
         end = len(text.rstrip())
-        return OttlError(f"expected {expected}, found the end of the condition", text, end, end + 1)
+        return OttlError(f"expected {expected}, found the end of the {what}", text, end, end + 1)
     start, end = _place(token)
     remedy = _REMEDIES.get(token, "")
     before = text[:start].rstrip()
     if (token.type == "LPAR" and before[-1:].isalnum()) or (token.type == "SYMBOL" and before == text[:start]):
         remedy = "functions begin with a capital letter, and names of paths have none"
-    what = f'expected {expected}, found "{token}"'
-    return OttlError(f"{what}; {remedy}" if remedy else what, text, start, end)
+    problem = f'expected {expected}, found "{token}"'
+    return OttlError(f"{problem}; {remedy}" if remedy else problem, text, start, end)

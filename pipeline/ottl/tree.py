@@ -1,4 +1,4 @@
-"""A condition as a tree: what was written, and where."""
+"""A condition or a statement as a tree: what was written, and where."""
 
 from __future__ import annotations
 
@@ -130,3 +130,11 @@ class Group(Node):
     """Parentheses: around a condition, or around arithmetic."""
 
     inner: Node
+
+
+@dataclass(frozen=True, slots=True)
+class Statement(Node):
+    """``set(name, "x") where kind == 1``"""
+
+    editor: Call
+    where: Node | None

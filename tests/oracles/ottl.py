@@ -97,7 +97,10 @@ def plain(value: Any) -> Any:
         case "array_value":
             return [plain(one) for one in value.array_value.values]
         case "kvlist_value":
-            return {pair.key: plain(pair.value) for pair in reversed(value.kvlist_value.values)}
+            found: dict[str, Any] = {}
+            for pair in value.kvlist_value.values:
+                found.setdefault(pair.key, plain(pair.value))
+            return found
         case name:
             return getattr(value, name)
 

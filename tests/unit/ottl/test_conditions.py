@@ -212,7 +212,7 @@ def test_every_path_reads_columns_that_exist() -> None:
         ("IsRootSpan()", "log", "IsRootSpan works in the context span, not in log", 0),
         ('HasAttrKeyOnDatapoint("a")', "datapoint", "works in the context metric", 0),
         ('metric.name == "a"', "span", "the context span has no path metric.name here", 0),
-        ('cache["a"] == 1', "span", "cache is for statements", 0),
+        ('cache["a"] == 1', "span", "there is no cache here", 0),
         ("name == SEVERITY_NUMBER_INFO", "span", "there is no enum SEVERITY_NUMBER_INFO in the context span", 8),
     ],
 )  # fmt: skip

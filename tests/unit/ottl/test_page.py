@@ -1,15 +1,18 @@
-"""docs/ottl.md names everything that conditions can say, and its examples work."""
+"""docs/ottl.md names everything that conditions and statements can say, and its examples work."""
 
 import re
 from pathlib import Path
 
 import pytest
-import yaml
 
+from pipeline.config.yaml_reader import read_yaml
 from pipeline.ottl import CONTEXTS
+from pipeline.ottl.editors import MAP_EDITORS, NOT_HERE, VALUE_EDITORS
 from pipeline.ottl.functions import FUNCTIONS
 from pipeline.ottl.item_functions import ITEM_FUNCTIONS
+from pipeline.ottl.statement import TEXTS
 from processors.filter import Filter
+from processors.transform import Transform
 
 PAGE = (Path(__file__).parents[3] / "docs" / "ottl.md").read_text()
 
@@ -32,6 +35,17 @@ def test_every_path_is_on_the_page(context: str) -> None:
     assert shown == set(CONTEXTS[context].paths[context])
 
 
-def test_the_example_is_a_configuration() -> None:
-    (text,) = re.findall(r"^```yaml\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
-    Filter.Config.model_validate(yaml.safe_load(text)["processors"]["filter"])
+def test_every_editor_and_everything_that_can_be_set_is_on_the_page() -> None:
+    table = "\n".join(line for line in PAGE.splitlines() if re.match(r"\| `[a-z_]+\(", line))
+    assert set(re.findall(r"([a-z_]+)\(", table)) == {*VALUE_EDITORS, *MAP_EDITORS}
+    (said,) = re.findall(r"^\*\*What can be changed\*\*: (.*?)\. Not yet", PAGE, re.MULTILINE | re.DOTALL)
+    texts = [path.removeprefix("span.").removeprefix("log.") for path in re.findall(r"`([a-z_.]+)`", said)]
+    assert tuple(texts) == TEXTS
+    assert all(name in PAGE for name in NOT_HERE)
+
+
+def test_the_examples_are_configurations() -> None:
+    examples = re.findall(r"^```yaml\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+    for cls, text in zip((Filter, Transform), examples, strict=True):
+        (config,) = read_yaml(text.replace("$$", "$"), "ottl.md").plain()["processors"].values()
+        cls.Config.model_validate(config)

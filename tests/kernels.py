@@ -19,7 +19,9 @@ SHARED = (
     "pipeline.wire_format",
     "pipeline.codec.edit_table",
     "pipeline.codec.body_writer",
+    "processors.service_graph.word_hash",
     "processors.service_graph.half_slots",
+    "processors.service_graph.label_memo",
 )
 """What native modules share with others, each after those that it needs itself."""
 MODES = ("compiled", "uncompiled")

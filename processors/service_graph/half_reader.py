@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from pipeline.api import Clock, SpanBatch
-from pipeline.model.records import Field, Level
-from pipeline.model.resources import Resource
-from pipeline.model.series import LabelValues, Limits, SeriesTable
+from pipeline.model.records import Level
+from pipeline.model.series import Limits, SeriesTable
 from processors.adjusted_count import AdjustedCount
 from processors.service_graph import halves
 from processors.service_graph.config import Config
 from processors.service_graph.edge_store import FLAGS
+from processors.service_graph.halves import HalfScan
+from processors.service_graph.label_sets import LabelSets, field_of
 from processors.service_graph.nodes import Half, Nodes
 from processors.span_filter import SpanFilter
 
@@ -26,6 +27,7 @@ KEY_WORDS = 3
 LABEL_WORD, WEIGHT_WORD = 6, 7
 FLAG_SHIFT = np.uint64(32)
 LABEL_BITS = np.uint64(0xFFFF_FFFF)
+NO_HALVES = np.empty((0, 8), np.uint64)
 
 SPAN_COLUMNS = (
     "trace_id",
@@ -36,7 +38,7 @@ SPAN_COLUMNS = (
     "start_time_unix_nano",
     "end_time_unix_nano",
 )
-"""In the order of ``halves.fill``."""
+"""In the order of ``HalfScan.bind``."""
 SERVICE_COLUMN = "resource.service.name"
 
 MAX_LABEL_SETS = 1 << 16
@@ -47,42 +49,14 @@ MIN_IDLE_S = 900.0
 """How long at least the number of a label set stays its own after its last half."""
 
 
-class LonelyLabelSets:
-    """uint8 by label set of clients: 1 where they need no server. Beside the table like the column of an instrument."""
-
-    def __init__(self, nodes: Nodes) -> None:
-        self.flags = np.zeros(1, np.uint8)
-        self._nodes = nodes
-
-    def resize(self, capacity: int) -> None:
-        """Make room for new label sets."""
-        flags = np.zeros(capacity, np.uint8)
-        flags[: len(self.flags)] = self.flags[:capacity]
-        self.flags = flags
-
-    def clear(self, rows: Int32s) -> None:
-        """Forget freed label sets."""
-        self.flags[rows] = 0
-
-    def learn(self, table: SeriesTable, row: int, values: LabelValues, resource: Resource | None) -> None:  # noqa: ARG002
-        """Look at a new label set."""
-        names = (label.name for label in table.labels)
-        half = {name: value for name, value in zip(names, values, strict=True) if value is not None}
-        self.flags[row] = self._nodes.needs_no_server(half)
-
-
 class Layout(NamedTuple):
     """Where the rows of a batch have what halves are made of."""
 
     words: UInt64s
     first: int
     width: int
-    fields: tuple[int, ...]
-
-    @property
-    def kind(self) -> int:
-        """Word of the span kind."""
-        return self.fields[3]
+    kind: int
+    """Word of the span kind."""
 
 
 class HalfReader:
@@ -97,18 +71,16 @@ class HalfReader:
     def __init__(self, config: Config, nodes: Nodes, clock: Clock) -> None:
         idle_s = max(MIN_IDLE_S, 4 * config.ttl_s)  # a paired client is kept for two ttl at most
         limits = Limits(max_series=MAX_LABEL_SETS, expire_series_after_s=idle_s)
-        self.clients = SeriesTable(nodes.client_labels, clock, limits=limits)
-        self.servers = SeriesTable(nodes.server_labels, clock, limits=limits)
-        self._lonely = LonelyLabelSets(nodes)
-        self.clients.attach(self._lonely)
-        self.clients.on_new_row = self._lonely.learn
-        self._no_lonely = np.zeros(1, np.uint8)
+        self._clients = LabelSets(nodes.client_labels, clock, limits, is_lonely=nodes.needs_no_server)
+        self._servers = LabelSets(nodes.server_labels, clock, limits)
+        self.clients, self.servers = self._clients.table, self._servers.table
+        self._scan = HalfScan()
         self._filter = SpanFilter(config.filter_policies)
         self._adjusted = AdjustedCount(tracestate=config.tracestate, ratio_key=config.span_multiplier_key)
         self._follow_links = config.links
         self._skip_nameless = config.skip_resources_without_service_name
         self._projection: object = None
-        self._fields: tuple[int, ...] = ()
+        self._kind = 0
         self.cut_links = 0
         self.reads = tuple(
             dict.fromkeys((*SPAN_COLUMNS, SERVICE_COLUMN, *nodes.reads, *self._filter.reads, *self._adjusted.reads))
@@ -120,24 +92,21 @@ class HalfReader:
             spans = spans.where(spans[SERVICE_COLUMN].present())
         n = len(spans)
         if not n:
-            return np.empty((0, 8), np.uint64)
+            return NO_HALVES
         layout = self._layout(spans)
-        positions = np.empty(2 * n, np.int32)
-        c, s, consumers = halves.split(layout.words, layout.first, layout.width, layout.kind, spans.rows, n, positions)
-        clients, servers = positions[:c], positions[n : n + s]
-        out = np.empty((c + s, 8), np.uint64)
-        if c:
-            self._fill(out[:c], spans, layout, clients, is_server=False)
-        if s:
-            self._fill(out[c:], spans, layout, servers, is_server=True)
+        scan = self._scan
+        clients, servers = self._clients.begin(spans), self._servers.begin(spans)
+        out = scan.scan(layout.words, layout.first, layout.width, spans.rows, n, clients, servers)
+        if scan.unknown_clients or scan.unknown_servers:
+            self._label_unknown(spans, layout)
         adjusted = self._adjusted.of(spans)
         if adjusted is not None:
-            out.view(np.float64)[:, WEIGHT_WORD] = adjusted.counts[np.concatenate((clients, servers))]
+            out.view(np.float64)[:, WEIGHT_WORD] = _at_rows(spans, adjusted.counts, scan.rows_of_halves())
         if self._filter:
-            filtered = ~self._filter.mask(spans)[np.concatenate((clients, servers))]
+            filtered = _at_rows(spans, ~self._filter.mask(spans), scan.rows_of_halves())
             out[:, LABEL_WORD] |= (filtered * np.uint64(FLAGS["filtered"])) << FLAG_SHIFT
-        if consumers and self._follow_links:
-            out = self._linked(out, spans, layout, _rows(spans, servers))
+        if scan.consumers and self._follow_links:
+            out = self._linked(out, spans, layout, scan.rows_of_halves()[scan.clients :])
         return out
 
     def labels(self, word: int) -> Half:
@@ -158,23 +127,26 @@ class HalfReader:
 
     def expire(self) -> None:
         """Give up label sets that nobody has used for long."""
-        for table in (self.clients, self.servers):
-            table.note_collected(delta=False)
-            table.expire()
+        for side in (self._clients, self._servers):
+            side.expire()
 
     def _layout(self, spans: SpanBatch) -> Layout:
         if spans.projection is not self._projection:
-            self._fields = tuple(_field(spans, column).word for column in SPAN_COLUMNS)
+            fields = [field_of(spans, column).word for column in SPAN_COLUMNS]
+            self._scan.bind(tuple(fields))
+            self._kind = fields[SPAN_COLUMNS.index("kind")]
             self._projection = spans.projection
         records = spans.records
-        return Layout(records.words, records.first[Level.ITEM], records.width[Level.ITEM], self._fields)
+        return Layout(records.words, records.first[Level.ITEM], records.width[Level.ITEM], self._kind)
 
-    def _fill(self, out: UInt64s, spans: SpanBatch, layout: Layout, positions: Int32s, *, is_server: bool) -> None:
-        rows = _rows(spans, positions)
-        side = SpanBatch(spans.records, spans.projection, rows)
-        labels = (self.servers if is_server else self.clients).rows_of(side)
-        alone = self._no_lonely if is_server else self._lonely.flags
-        halves.fill(out, layout.words, layout.first, layout.width, layout.fields, rows, labels, alone, is_server)
+    def _label_unknown(self, spans: SpanBatch, layout: Layout) -> None:
+        """Look up the label sets that the memos do not know."""
+        rows_of_halves = self._scan.rows_of_halves()
+        for side, unknown in zip((self._clients, self._servers), self._scan.unknown_halves(), strict=True):
+            if len(unknown):
+                rows = rows_of_halves[unknown]
+                numbers = side.learn(SpanBatch(spans.records, spans.projection, rows), layout.first, layout.width)
+                self._scan.label(unknown, numbers, side.memo)
 
     def _linked(self, out: UInt64s, spans: SpanBatch, layout: Layout, rows: Int32s) -> UInt64s:
         """Give consumers with links one half per linked producer, in place of the one with their parent."""
@@ -208,13 +180,10 @@ class HalfReader:
         return np.frombuffer(b"".join(list(keys)[:MAX_LINKS]), "<u8").reshape(-1, KEY_WORDS)
 
 
-def _rows(spans: SpanBatch, positions: Int32s) -> Int32s:
-    """Item rows of positions in a batch."""
-    return positions if spans.rows is None else spans.rows[positions]
-
-
-def _field(spans: SpanBatch, column: str) -> Field:
-    field = spans.projection.field(column)
-    if field is None:
-        raise KeyError(f"column {column!r} is not in this batch: declare it in `reads`")
-    return field
+def _at_rows(spans: SpanBatch, values: npt.NDArray[Any], rows: Int32s) -> npt.NDArray[Any]:
+    """The values, one per span of a batch, of item rows."""
+    if spans.rows is None:
+        return values[rows]
+    by_row = np.empty(spans.records.count[Level.ITEM], values.dtype)
+    by_row[spans.rows] = values
+    return by_row[rows]

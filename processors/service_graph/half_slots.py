@@ -10,9 +10,7 @@ A slot is two cache lines. The tag is 32 bits of a hash of the key and also says
 so that searching past other keys, growing and removing touch no slots. Probing is linear, removal shifts back. The
 index grows with what is kept and is at most half full, so it stays in the caches.
 
-The hash is NH (Black et al., UMAC, 1999) with secret words: nobody can choose ids that collide more often than random
-ones. Waiting halves of a trace are counted, by hashed counters, only while so many wait that one trace could have too
-many.
+Waiting halves of a trace are counted, by hashed counters, only while so many wait that one trace could have too many.
 
 Cython in pure Python mode: runs compiled and uncompiled with the same results. Functions in place of methods, so that
 ``edge_store.py`` calls them without a look into a table.
@@ -21,10 +19,14 @@ Cython in pure Python mode: runs compiled and uncompiled with the same results. 
 import cython
 import numpy as np
 
+from processors.service_graph.word_hash import secret_words
+
 if cython.compiled:
     from cython.cimports.pipeline.memory import ints_at, longs_at, words_at
+    from cython.cimports.processors.service_graph.word_hash import finish, product
 else:
     from pipeline.memory import ints_at, longs_at, words_at
+    from processors.service_graph.word_hash import finish, product
 
     # Words of a half and of the slot that it stands in. LABEL: flags << 32 | label set.
     TRACE, SPAN, OTHER, LABEL, HALF, DEADLINE, SLOT = 0, 2, 3, 6, 8, 8, 16
@@ -58,7 +60,7 @@ class HalfSlots:
         counters = max(4096, 1 << (4 * slots - 1).bit_length())
         ends = np.full(4, -1, np.int32)
         traces = np.zeros(counters, np.int32)
-        secrets = np.array(_secrets(seed, 3), np.uint64)
+        secrets = secret_words(seed, 3)
         self._keep = (ends, traces, secrets)
         self.words = words_at(self._slots)
         self.links = ints_at(self._slots.view(np.int32))
@@ -111,17 +113,6 @@ def _aligned(words: int) -> np.ndarray:
     return room[skip : skip + words]
 
 
-def _secrets(seed: int, count: int) -> list[int]:
-    """Words made of the seed (SplitMix64)."""
-    made = []
-    for i in range(1, count + 1):
-        word = (seed + i * 0x9E3779B97F4A7C15) % (1 << 64)
-        word = (word ^ word >> 30) * 0xBF58476D1CE4E5B9 % (1 << 64)
-        word = (word ^ word >> 27) * 0x94D049BB133111EB % (1 << 64)
-        made.append(word ^ word >> 31)
-    return made
-
-
 @cython.cfunc
 @cython.nogil
 @cython.exceptval(check=False)
@@ -135,29 +126,6 @@ def refill(slots: HalfSlots, old: cython.p_ulonglong, size: cython.Py_ssize_t) -
             while slots.index[p]:
                 p = (p + 1) & slots.mask
             slots.index[p] = old[i]
-
-
-@cython.cfunc
-@cython.inline
-@cython.nogil
-@cython.exceptval(check=False)
-def product(word: cython.ulonglong, secret: cython.ulonglong) -> cython.ulonglong:
-    """The summand of one word in NH."""
-    low: cython.ulonglong = 0xFFFFFFFF
-    return ((word + secret) & low) * (((word >> 32) + (secret >> 32)) & low)
-
-
-@cython.cfunc
-@cython.inline
-@cython.nogil
-@cython.exceptval(check=False)
-def finish(h: cython.ulonglong) -> cython.ulonglong:
-    """32 bits of the sum of products."""
-    full: cython.ulonglong = 0xFFFFFFFFFFFFFFFF
-    m: cython.ulonglong = 0x9E3779B97F4A7C15
-    h = h & full
-    h = ((h ^ (h >> 32)) * m) & full
-    return h >> 32
 
 
 @cython.cfunc

@@ -5,13 +5,16 @@ Cython in pure Python mode: runs compiled and uncompiled with the same results.
 """
 
 import cython
+import numpy as np
 
 if cython.compiled:
     from cython.cimports.pipeline.memory import ints_at, words_at
     from cython.cimports.pipeline.wire_format import read_varint, skip_field
+    from cython.cimports.processors.service_graph.label_memo import LabelMemo, number_of
 else:
     from pipeline.memory import ints_at, words_at
     from pipeline.wire_format import read_varint, skip_field
+    from processors.service_graph.label_memo import LabelMemo, number_of
 
 # Numbers of SpanKind and StatusCode in trace.proto.
 _SERVER = cython.declare(cython.ulonglong, 2)
@@ -20,82 +23,46 @@ _PRODUCER = cython.declare(cython.ulonglong, 4)
 _CONSUMER = cython.declare(cython.ulonglong, 5)
 _ERROR = cython.declare(cython.ulonglong, 2)
 
+# Flags of a half (``edge_store.py``), and the float64 1.0.
+_SERVER_SIDE = cython.declare(cython.ulonglong, 1)
+_MESSAGING = cython.declare(cython.ulonglong, 2)
+_FAILED = cython.declare(cython.ulonglong, 4)
+_ALONE = cython.declare(cython.ulonglong, 8)
+_WEIGHT_1 = cython.declare(cython.ulonglong, 0x3FF0000000000000)
+
+LONELY = 1
+"""Flag of a label set of clients that need no server: a database."""
+_LONELY = cython.declare(cython.uchar, 1)
+
 LINKS_FIELD = cython.declare(cython.ulonglong, 13)
 """``Span.links`` in trace.proto."""
 
 
-@cython.ccall
-def split(
-    words: object,
-    first: cython.Py_ssize_t,
-    width: cython.Py_ssize_t,
-    kind: cython.Py_ssize_t,
-    rows: object,
-    n: cython.Py_ssize_t,
-    positions: object,
-) -> tuple:
-    """Find the two sides: clients and producers, servers and consumers.
+@cython.final
+@cython.cclass
+class HalfScan:
+    """Writes the halves of a batch: a pass over its spans for each side.
 
-    Args:
-        words: The records' words; row r begins at ``first + r * width``, its kind at word ``kind``.
-        rows: int32[n], the rows to look at; None: rows 0 to n - 1.
-        n: Above 0.
-        positions: int32[2 * n]. Positions in ``rows`` are written to it, of clients from 0 on, of servers from n on.
-    Returns:
-        Clients, servers, and how many of the servers are consumers.
+    Attributes:
+        clients, servers, consumers: Halves of each side, and how many of the servers are consumers.
+        unknown_clients, unknown_servers: Halves whose label set the memo does not know.
     """
-    i: cython.Py_ssize_t
-    c: cython.Py_ssize_t = 0
-    s: cython.Py_ssize_t = n
-    consumers: cython.Py_ssize_t = 0
-    of_kind: cython.ulonglong
-    chosen: cython.bint = rows is not None
-    base: cython.p_ulonglong = words_at(words)
-    to: cython.p_int = ints_at(positions)
-    row: cython.p_int = ints_at(rows if chosen else positions)
-    with cython.nogil:
-        for i in range(n):
-            of_kind = base[first + (row[i] if chosen else i) * width + kind]
-            if of_kind == _CLIENT or of_kind == _PRODUCER:
-                to[c] = cython.cast(cython.int, i)
-                c += 1
-            elif of_kind == _SERVER or of_kind == _CONSUMER:
-                to[s] = cython.cast(cython.int, i)
-                s += 1
-                if of_kind == _CONSUMER:
-                    consumers += 1
-    return c, s - n, consumers
 
-
-@cython.ccall
-def fill(
-    out: object,
-    words: object,
-    first: cython.Py_ssize_t,
-    width: cython.Py_ssize_t,
-    fields: tuple,
-    rows: object,
-    labels: object,
-    alone: object,
-    is_server: cython.bint,
-) -> cython.void:
-    """Write one half per row, with weight 1.
-
-    Args:
-        out: uint64[n, 8], C-contiguous, n > 0.
-        words, first, width: As for ``split``.
-        fields: Words of trace id, span id, parent span id, kind, status code, start and end.
-        rows: int32[n].
-        labels: int32[n], label set of each half, from 0.
-        alone: uint8 by label set: not 0 where a client half needs no server (a database). Not looked at for servers.
-        is_server: The side. A server without a parent needs no client.
-    """
-    n: cython.Py_ssize_t = len(rows)
-    i: cython.Py_ssize_t
-    at: cython.Py_ssize_t
-    half: cython.Py_ssize_t
-    flags: cython.ulonglong
-    label: cython.ulonglong
+    clients = cython.declare(cython.Py_ssize_t, visibility="readonly")
+    servers = cython.declare(cython.Py_ssize_t, visibility="readonly")
+    consumers = cython.declare(cython.Py_ssize_t, visibility="readonly")
+    unknown_clients = cython.declare(cython.Py_ssize_t, visibility="readonly")
+    unknown_servers = cython.declare(cython.Py_ssize_t, visibility="readonly")
+    _out: object
+    _rows: object
+    _unknown: object
+    room: cython.Py_ssize_t
+    out: cython.p_ulonglong
+    rows: cython.p_int
+    unknown: cython.p_int
+    words: cython.p_ulonglong
+    first: cython.Py_ssize_t
+    width: cython.Py_ssize_t
     trace: cython.Py_ssize_t
     span: cython.Py_ssize_t
     parent: cython.Py_ssize_t
@@ -103,42 +70,180 @@ def fill(
     status: cython.Py_ssize_t
     start: cython.Py_ssize_t
     end: cython.Py_ssize_t
-    one: cython.ulonglong = 0x3FF0000000000000
-    base: cython.p_ulonglong = words_at(words)
-    to: cython.p_ulonglong = words_at(out.reshape(-1))
-    row: cython.p_int = ints_at(rows)
-    label_of: cython.p_int = ints_at(labels)
-    lonely: cython.p_uchar
-    bytes_view: cython.uchar[::1] = alone
-    trace, span, parent, kind, status, start, end = fields
-    lonely = cython.address(bytes_view[0]) if cython.compiled else memoryview(alone)
-    with cython.nogil:
-        for i in range(n):
-            at = first + row[i] * width
-            half = i * 8
-            flags = 4 if base[at + status] == _ERROR else 0
-            to[half] = base[at + trace]
-            to[half + 1] = base[at + trace + 1]
-            if is_server:
-                flags |= 1
-                if base[at + kind] == _CONSUMER:
-                    flags |= 2
-                if base[at + parent] == 0:
-                    flags |= 8
-                to[half + 2] = base[at + parent]
-                to[half + 3] = base[at + span]
-            else:
-                if base[at + kind] == _PRODUCER:
-                    flags |= 2
-                if lonely[label_of[i]]:
-                    flags |= 8
-                to[half + 2] = base[at + span]
-                to[half + 3] = base[at + parent]
-            to[half + 4] = base[at + start]
-            to[half + 5] = base[at + end]
-            label = label_of[i] + 1  # 0 is the label set of a side that is missing
-            to[half + 6] = flags << 32 | label
-            to[half + 7] = one
+
+    def __init__(self) -> None:
+        self.clients = self.servers = self.consumers = self.unknown_clients = self.unknown_servers = 0
+        self.room = 0
+        self._make_room(1024)
+
+    def bind(self, fields: tuple) -> None:
+        """Where spans have trace id, span id, parent span id, kind, status code, start and end."""
+        self.trace, self.span, self.parent, self.kind, self.status, self.start, self.end = fields
+
+    def scan(
+        self,
+        words: object,
+        first: cython.Py_ssize_t,
+        width: cython.Py_ssize_t,
+        rows: object,
+        n: cython.Py_ssize_t,
+        of_clients: LabelMemo,
+        of_servers: LabelMemo,
+    ) -> object:
+        """Find the halves, clients before servers, with weight 1.
+
+        Args:
+            words, first, width: The words of row r begin at ``first + r * width``.
+            rows: int32[n], the rows to look at; None: rows 0 to n - 1.
+            of_clients, of_servers: Have begun the batch.
+        Returns:
+            uint64[clients + servers, 8], valid until the next call. Where the label set is unknown, it is 0.
+        """
+        is_part: cython.bint = rows is not None
+        self._make_room(n)
+        chosen: cython.p_int = ints_at(rows) if is_part else self.rows
+        self.words = words_at(words)
+        self.first = first
+        self.width = width
+        with cython.nogil:
+            scan_clients(self, chosen, is_part, n, of_clients)
+            scan_servers(self, of_servers)
+        return self._out[: self.clients + self.servers]
+
+    def rows_of_halves(self) -> object:
+        """int32[clients + servers], the row of each half; valid until the next scan."""
+        return self._rows[: self.clients + self.servers]
+
+    def unknown_halves(self) -> tuple:
+        """int32 each: clients and servers, as rows of ``scan``'s result, whose label set is unknown."""
+        servers = self._unknown[self.clients : self.clients + self.unknown_servers]
+        return self._unknown[: self.unknown_clients], servers
+
+    def label(self, halves: object, numbers: object, memo: LabelMemo) -> None:
+        """Give halves of one side (int32[n], as ``unknown_halves`` gave them) the numbers of their label sets."""
+        i: cython.Py_ssize_t
+        half: cython.p_int = ints_at(halves)
+        number: cython.p_int = ints_at(numbers)
+        for i in range(len(halves)):
+            put_label(self, half[i], self.out[half[i] * 8 + 6] >> 32, number[i], memo)
+
+    def _make_room(self, n: cython.Py_ssize_t) -> None:
+        if n > self.room:
+            self.room = 2 * n
+            self._out = np.empty((self.room, 8), np.uint64)
+            self._rows = np.empty(2 * self.room, np.int32)
+            self._unknown = np.empty(self.room, np.int32)
+            self.out = words_at(self._out.reshape(-1))
+            self.rows = ints_at(self._rows)
+            self.unknown = ints_at(self._unknown)
+
+
+@cython.cfunc
+@cython.inline
+@cython.nogil
+@cython.exceptval(check=False)
+def put_label(
+    scan: HalfScan, half: cython.Py_ssize_t, flags: cython.ulonglong, number: cython.int, memo: LabelMemo
+) -> cython.void:
+    """Write the label word of a half; number 0 is the label set of a side that is missing. Clients may need no
+    server.
+    """
+    if number >= 0 and not flags & _SERVER_SIDE and memo.flags[number] & _LONELY:
+        flags |= _ALONE
+    scan.out[half * 8 + 6] = (flags << 32) | cython.cast(cython.ulonglong, number + 1)
+    scan.out[half * 8 + 7] = _WEIGHT_1
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def scan_clients(
+    scan: HalfScan, rows: cython.p_int, is_part: cython.bint, n: cython.Py_ssize_t, memo: LabelMemo
+) -> cython.void:
+    """Write the halves of clients and producers; note the rows of the others in the second half of ``rows``."""
+    base: cython.p_ulonglong = scan.words
+    out: cython.p_ulonglong = scan.out
+    i: cython.Py_ssize_t
+    row: cython.Py_ssize_t
+    at: cython.Py_ssize_t
+    to: cython.Py_ssize_t
+    c: cython.Py_ssize_t = 0
+    s: cython.Py_ssize_t = 0
+    unknown: cython.Py_ssize_t = 0
+    kind: cython.ulonglong
+    flags: cython.ulonglong
+    number: cython.int
+    for i in range(n):
+        row = rows[i] if is_part else i
+        at = scan.first + row * scan.width
+        kind = base[at + scan.kind]
+        if kind == _CLIENT or kind == _PRODUCER:
+            number = number_of(memo, at)
+            if number < 0:
+                scan.unknown[unknown] = cython.cast(cython.int, c)
+                unknown += 1
+            flags = _FAILED if base[at + scan.status] == _ERROR else 0
+            if kind == _PRODUCER:
+                flags |= _MESSAGING
+            to = c * 8
+            out[to] = base[at + scan.trace]
+            out[to + 1] = base[at + scan.trace + 1]
+            out[to + 2] = base[at + scan.span]
+            out[to + 3] = base[at + scan.parent]
+            out[to + 4] = base[at + scan.start]
+            out[to + 5] = base[at + scan.end]
+            put_label(scan, c, flags, number, memo)
+            scan.rows[c] = cython.cast(cython.int, row)
+            c += 1
+        elif kind == _SERVER or kind == _CONSUMER:
+            scan.rows[scan.room + s] = cython.cast(cython.int, row)
+            s += 1
+    scan.clients = c
+    scan.servers = s
+    scan.unknown_clients = unknown
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def scan_servers(scan: HalfScan, memo: LabelMemo) -> cython.void:
+    """Write the halves of servers and consumers, whose rows have been noted. One without parent needs no client."""
+    base: cython.p_ulonglong = scan.words
+    out: cython.p_ulonglong = scan.out
+    i: cython.Py_ssize_t
+    row: cython.Py_ssize_t
+    at: cython.Py_ssize_t
+    to: cython.Py_ssize_t
+    half: cython.Py_ssize_t
+    unknown: cython.Py_ssize_t = 0
+    consumers: cython.Py_ssize_t = 0
+    flags: cython.ulonglong
+    number: cython.int
+    for i in range(scan.servers):
+        half = scan.clients + i
+        row = scan.rows[scan.room + i]
+        at = scan.first + row * scan.width
+        number = number_of(memo, at)
+        if number < 0:
+            scan.unknown[scan.clients + unknown] = cython.cast(cython.int, half)
+            unknown += 1
+        flags = _SERVER_SIDE | (_FAILED if base[at + scan.status] == _ERROR else 0)
+        if base[at + scan.kind] == _CONSUMER:
+            flags |= _MESSAGING
+            consumers += 1
+        if base[at + scan.parent] == 0:
+            flags |= _ALONE
+        to = half * 8
+        out[to] = base[at + scan.trace]
+        out[to + 1] = base[at + scan.trace + 1]
+        out[to + 2] = base[at + scan.parent]
+        out[to + 3] = base[at + scan.span]
+        out[to + 4] = base[at + scan.start]
+        out[to + 5] = base[at + scan.end]
+        put_label(scan, half, flags, number, memo)
+        scan.rows[half] = cython.cast(cython.int, row)
+    scan.consumers = consumers
+    scan.unknown_servers = unknown
 
 
 @cython.cfunc

@@ -68,7 +68,7 @@ def judge(
     """The events that these parameters would have raised."""
     bank = captured.bank
     assert bank is not None
-    model = make("robust", detector or {})
+    model = make("layered", {"robust": detector or {}})
     model.resize(bank.capacity)
     collected = Evidence(**(evidence or {}))
     collected.resize(bank.capacity)
@@ -80,7 +80,7 @@ def judge(
         if matrix is None:
             correlated.no_data(second)
             continue
-        whole = widened(matrix, bank.capacity, bank.fall)
+        whole = widened(matrix, bank)
         ill = collected.total > FROZEN_FROM
         collected.add(model.score(whole), whole, bank)
         scores, band = collected.of_services(bank), model.expected()
@@ -106,11 +106,13 @@ def forget(change: Change, bank: SeriesBank, model: Any, evidence: Evidence, sym
         part.clear(rows)
 
 
-def widened(matrix: Matrix, capacity: int, fall: Any) -> Matrix:
+def widened(matrix: Matrix, bank: SeriesBank) -> Matrix:
     """A matrix of the time when fewer series were known."""
-    missing = capacity - len(matrix)
-    columns = [np.concatenate((column, np.zeros(missing))) for column in (matrix.mean, matrix.variance, matrix.count)]
-    return Matrix(*columns, fall, matrix.second)
+    missing = bank.capacity - len(matrix)
+    mean, variance, count = (
+        np.concatenate((column, np.zeros(missing))) for column in (matrix.mean, matrix.variance, matrix.count)
+    )
+    return Matrix(mean, variance, count, bank.fall, matrix.second, bank)
 
 
 def opened(changes: Sequence[Change], second: float) -> list[Event]:

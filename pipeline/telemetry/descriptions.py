@@ -51,6 +51,7 @@ DESCRIPTIONS = {
     "weir_checkpoint_restores": "Checkpoints met at the start, by what became of them",
     "weir_checkpoint_writes": "Checkpoints written, by outcome",
     "weir_anomaly_cold_starts": "Starts without what was learnt before, because it could not be read",
+    "weir_anomaly_detector_events": "Series and services that got a model of their own, lost it, or found no room",
     "weir_anomaly_events_withheld": "Anomalies that were shown as gauges and not told, because there were too many",
     "weir_anomaly_series": "Series with a model",
     "weir_anomaly_series_refused": "Series that found no room",

@@ -24,7 +24,7 @@ from processors.anomaly.span_store import LOW, OPERATION, SpanStore, UInt64s
 from processors.anomaly.symptoms import Symptoms
 from processors.anomaly.tick_inputs import OPERATION_LABELS, TickInputs
 
-VERSION = 5
+VERSION = 6
 FAULTS = (OSError, KeyError, IndexError, TypeError, AttributeError, ValueError, EOFError, zipfile.BadZipFile)
 
 
@@ -46,6 +46,7 @@ def save(parts: Parts, since: dict[str, float], second: float) -> bytes:
     """The state of everything at a Unix time."""
     store, inputs, detector, evidence, symptoms, incidents, differences, book, deployments = parts
     names, rows, seen = inputs.bank.state()
+    detector.resize(inputs.bank.capacity)
     operations = inputs.operations.keys.rows()
     header = {
         "version": VERSION,
@@ -74,7 +75,7 @@ def save(parts: Parts, since: dict[str, float], second: float) -> bytes:
         "waiting": _renumbered(store.waiting, number),
         "calls": np.stack([_rows(counts, operations) for counts in _counts(inputs)]),
     }
-    arrays |= {f"detector.{name}": _rows(array, rows) for name, array in detector.state().items()}
+    arrays |= {f"detector.{name}": array for name, array in detector.state(rows).items()}
     out = io.BytesIO()
     np.savez(out, allow_pickle=False, **arrays)
     return out.getvalue()
@@ -114,6 +115,8 @@ def load(state: bytes, parts: Parts) -> dict[str, float]:
         }
         detector.load(learnt)
     except FAULTS as error:
+        detector.resize(inputs.bank.capacity)
+        detector.clear(np.arange(inputs.bank.capacity))
         raise ValueError(f"not a snapshot of anomaly detection: {error}") from error
     evidence.resize(inputs.bank.capacity)
     evidence.total[series], evidence.run[series] = given["evidence"]

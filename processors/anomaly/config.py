@@ -54,7 +54,7 @@ class Config(ComponentConfig):
     join_ticks: Annotated[int, Field(ge=1, le=360)] = Field(
         6, description="how many ticks a child waits for its parent"
     )
-    detector: str = Field("robust", description="detector of every series: a name of the group `weir.detectors`")
+    detector: str = Field("layered", description="detector of every series: a name of the group `weir.detectors`")
     detector_parameters: dict[str, Any] = Field({}, description="its parameters")
     metrics: tuple[str, ...] = Field(
         (), description="metrics to watch when it stands in a metrics pipeline; `*` stands for any characters"

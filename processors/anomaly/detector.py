@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.api import ConfigError
+from processors.anomaly.series_bank import SeriesBank
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
@@ -33,6 +34,7 @@ class Matrix:
         count: float64[n], their number; 0: the value is missing, which is not zero.
         fall: float64[n], how much a fall counts beside a rise: half for durations, which seldom hurt by being short.
         second: Unix time of the end of the tick.
+        bank: What the rows are, for detectors that look at several at once; None where they have nothing in common.
     """
 
     mean: Floats
@@ -40,6 +42,7 @@ class Matrix:
     count: Floats
     fall: Floats
     second: float
+    bank: SeriesBank | None = None
 
     def __len__(self) -> int:
         return len(self.mean)
@@ -75,11 +78,15 @@ class Detector(Protocol):
     def expected(self) -> tuple[Floats, Floats] | None:
         """(lower, upper) float64[capacity] of the mean, as of the last score; NaN where unknown. None: no band."""
 
-    def state(self) -> dict[str, Array]:
-        """Arrays with one row per series, for a checkpoint."""
+    def totals(self) -> Mapping[str, int]:
+        """Own metrics: what has happened so far and how often, by what it is."""
+
+    def state(self, rows: Array) -> dict[str, Array]:
+        """What these rows (int) have learnt, as arrays, for a checkpoint."""
 
     def load(self, state: Mapping[str, Array]) -> None:
-        """Take up what ``state`` of the same version gave; raises ValueError or KeyError where it does not fit."""
+        """Take up what ``state`` of the same version gave, rows being numbered from 0 in its order; raises ValueError
+        or KeyError where it does not fit."""
 
 
 def installed() -> dict[str, Any]:
@@ -133,9 +140,13 @@ class RowArrays:
     def relax(self, rows: Array) -> None:
         """As in ``Detector``; models that learn fast anyway do nothing."""
 
-    def state(self) -> dict[str, Array]:
+    def totals(self) -> Mapping[str, int]:
+        """As in ``Detector``; models without limits have nothing to count."""
+        return {}
+
+    def state(self, rows: Array) -> dict[str, Array]:
         """As in ``Detector``."""
-        return self.arrays
+        return {name: array[rows] for name, array in self.arrays.items()}
 
     def load(self, state: Mapping[str, Array]) -> None:
         """As in ``Detector``."""

@@ -1,83 +1,113 @@
-"""LayeredDetector: the robust detector on every series, and the seasonal one to ask about the time of day and week.
+"""LayeredDetector: three layers, each asked only what it is good at. The default.
 
-    robust surprise ─┬─ no profile has proved its worth for the series ──→ as it is
-                     ├─ the seasonal detector is surprised as well ──────→ as it is
-                     └─ it is not: every morning is like this ───────────→ ``EXPECTED_SHARE`` of it
-
-The seasonal detector never raises surprise: on its own it finds less in spans, whose ticks have few and many of them.
-1.5 kB a series, and three quarters of a microsecond a tick.
+every series            robust detector          surprise
+series with a history   seasonal detector        lowers it: every morning is like this
+services with traffic   river model of the mix   raises it: several things moved at once
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
 from processors.anomaly.detector import Array, Bools, Floats, Matrix
+from processors.anomaly.history_layer import HistoryLayer
 from processors.anomaly.robust import RobustDetector
-from processors.anomaly.seasonal import SeasonalDetector
-
-EXPECTED_SHARE = 0.3
-"""What remains of a surprise that the time of day explains. A fault can come at nine as well."""
+from processors.anomaly.service_layer import ServiceLayer
 
 
 class LayeredDetector:
     """See the module.
 
     Args:
-        robust, seasonal: Parameters of the two.
+        robust, seasonal, services: Parameters of the three.
+        max_history: Series with a history that are remembered, 1.4 kB each.
     """
 
-    def __init__(self, robust: Mapping[str, float] | None = None, seasonal: Mapping[str, float] | None = None) -> None:
+    def __init__(
+        self,
+        robust: Mapping[str, float] | None = None,
+        seasonal: Mapping[str, float] | None = None,
+        services: Mapping[str, Any] | None = None,
+        max_history: int = 10_000,
+    ) -> None:
         self.robust = RobustDetector(**(robust or {}))  # type: ignore[arg-type]
-        self.seasonal = SeasonalDetector(**(seasonal or {}), repeat=True)  # type: ignore[arg-type]
+        self.history = HistoryLayer(max_history, seasonal or {})
+        self.services = ServiceLayer(**(services or {}))
+        self._scored: Matrix | None = None
 
     @property
     def nbytes(self) -> int:
-        """Memory of all rows."""
-        return self.robust.nbytes + self.seasonal.nbytes
+        """Memory of all rows and places, without the models of river: 80 kB a service."""
+        return self.robust.nbytes + self.history.nbytes + self.services.models.nbytes
 
     def resize(self, capacity: int) -> None:
         """As in ``Detector``."""
         self.robust.resize(capacity)
-        self.seasonal.resize(capacity)
+        self.history.resize(capacity)
 
     def clear(self, rows: Array) -> None:
         """As in ``Detector``."""
         self.robust.clear(rows)
-        self.seasonal.clear(rows)
+        self.history.clear(rows)
+        self.services.clear(rows)
 
     def relax(self, rows: Array) -> None:
         """As in ``Detector``. Days and weeks outlast deployments."""
         self.robust.relax(rows)
 
     def score(self, matrix: Matrix) -> Floats:
-        """As in ``Detector``."""
+        """As in ``Detector``; what is returned holds until the next call."""
         surprise = self.robust.score(matrix)
-        explained = (self.seasonal.score(matrix) == 0) & self.seasonal.is_proven()
-        return np.where(explained, EXPECTED_SHARE * surprise, surprise)
+        self._scored = matrix
+        self.history.score(matrix, self.robust.arrays["level"], self.robust.distance(), surprise)
+        self.services.score(matrix, self._shift(matrix), surprise)
+        return surprise
 
     def learn(self, matrix: Matrix, frozen: Bools) -> None:
-        """As in ``Detector``."""
-        self.robust.learn(matrix, frozen)
-        self.seasonal.learn(matrix, frozen)
+        """As in ``Detector``. The history takes what was scored, also where values of an open incident are withheld:
+        how else would it learn what every morning brings? What that explains is not learnt as restlessness."""
+        usual = matrix
+        if len(self.history.explained):
+            usual = replace(matrix, count=matrix.count.copy())
+            usual.count[self.history.explained] = 0.0
+        self.robust.learn(usual, frozen)
+        self.history.learn(self._scored or matrix)
+        self.services.learn(matrix, frozen)
 
     def expected(self) -> tuple[Floats, Floats]:
-        """The band of the seasonal detector where it has proved its worth, else of the robust one."""
-        bands, seasonal = self.robust.expected(), self.seasonal.expected()
-        if seasonal is None:
-            return bands
-        proven = self.seasonal.is_proven()
-        lower, upper = (np.where(proven, ours, theirs) for ours, theirs in zip(seasonal, bands, strict=True))
+        """The band of the robust detector, around what the time foretells where that explains the value."""
+        lower, upper = self.robust.expected()
+        self.history.expected(lower, upper)
         return lower, upper
 
-    def state(self) -> dict[str, Array]:
+    def totals(self) -> Mapping[str, int]:
         """As in ``Detector``."""
-        parts = {"robust": self.robust, "seasonal": self.seasonal}
-        return {f"{part}.{name}": array for part, detector in parts.items() for name, array in detector.state().items()}
+        places = self.history.places
+        return self.services.totals() | {"history_granted": places.granted, "history_refused": places.refused}
+
+    def state(self, rows: Array) -> dict[str, Array]:
+        """As in ``Detector``."""
+        return {
+            f"{part}.{name}": array
+            for part, layer in self._parts().items()
+            for name, array in layer.state(rows).items()
+        }
 
     def load(self, state: Mapping[str, Array]) -> None:
         """As in ``Detector``."""
-        for part, detector in (("robust", self.robust), ("seasonal", self.seasonal)):
-            detector.load({name: state[f"{part}.{name}"] for name in detector.state()})
+        for part, layer in self._parts().items():
+            prefix = f"{part}."
+            layer.load({name.removeprefix(prefix): array for name, array in state.items() if name.startswith(prefix)})
+
+    def _parts(self) -> dict[str, RobustDetector | HistoryLayer | ServiceLayer]:
+        return {"robust": self.robust, "history": self.history, "services": self.services}
+
+    def _shift(self, matrix: Matrix) -> Floats:
+        """float64[n]: how far each series is from its level; 0 where that is not known."""
+        a = self.robust.arrays
+        known = matrix.present & (a["ticks"] >= self.robust.warm_up)
+        return np.where(known, np.nan_to_num(matrix.mean) - a["level"], 0.0)

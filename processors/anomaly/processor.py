@@ -112,6 +112,8 @@ class Anomaly(Processor):
             own_metrics.EVENTS_WITHHELD,
         ):
             self._telemetry.count(name, 0)
+        for what in self._detector.totals():
+            self._telemetry.count(own_metrics.DETECTOR_EVENTS, 0, event=what)
         self._telemetry.gauge(own_metrics.SERIES, lambda: self.bank.live)
         self._telemetry.gauge(own_metrics.MUTES, lambda: len(self.book.mutes))
         for incident in self.incidents.open.values():  # after a restart, for those who remember open ones
@@ -349,6 +351,8 @@ class Anomaly(Processor):
         for fate, total in totals.items():
             self._grow(own_metrics.SPANS, total, outcome=fate)
         self._grow(own_metrics.REFUSED_SERIES, self.bank.refused)
+        for what, total in self._detector.totals().items():
+            self._grow(own_metrics.DETECTOR_EVENTS, total, event=what)
         if totals["thinned"] > 0 and self._store.thinning:
             self._telemetry.logger.limited(
                 "thinned",

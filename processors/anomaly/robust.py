@@ -121,6 +121,10 @@ class RobustDetector(RowArrays):
             self.tail_rate,
         )
 
+    def distance(self) -> Floats:
+        """float64[n]: standard errors between each value of the tick that was scored last and its level."""
+        return np.sqrt(self._squares)
+
     def expected(self) -> tuple[Floats, Floats]:
         """Level ± 3 standard errors of a tick with as many spans as the last one."""
         a = self.arrays

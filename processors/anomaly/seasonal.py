@@ -29,6 +29,8 @@ MONDAY_S = 4 * DAY_S
 """The first Monday of Unix time."""
 WEEKS = 2.0
 """So often a quarter must have been seen before its value counts."""
+DAYS = 1.9
+"""So often a bin must have been visited before others may rely on what it foretells: on two days, less a gap."""
 WEEK_PACE = 0.3
 """Of a quarter's value, per week."""
 PROVEN = 0.85
@@ -160,6 +162,18 @@ class SeasonalDetector(RowArrays):
         better = (a["level_error"] > 0) & (a["profile_error"] < PROVEN * a["level_error"])
         proven: Bools = better & (a["ticks"] > self.warm_up)
         return proven
+
+    def foretold(self, second: float) -> tuple[Floats, Bools]:
+        """float64[n], what series are at this time of the day and of the week; bool[n], whether that is experience: of
+        a profile that has proved its worth, from two days or two weeks."""
+        a = self.arrays
+        bins, quarter = self._bin(second), self._quarter(second)
+        day = self.is_proven() & (a["visits"][:, bins] >= DAYS)
+        week = (a["week_visits"][:, quarter] >= WEEKS) & (a["week_error"] < PROVEN * a["day_error"])
+        base: Floats = (
+            a["level"] + np.where(day, a["profile"][:, bins], 0.0) + np.where(week, a["week"][:, quarter], 0.0)
+        )
+        return base, day | week
 
     def _bin(self, second: float) -> int:
         return int(second % DAY_S / DAY_S * BINS)

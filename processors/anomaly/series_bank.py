@@ -21,6 +21,7 @@ RATE_WEIGHT = 0.25
 TRUST = {GAP: 1.25}
 """What a first surprising tick counts; 0.75 for other signals. Wires seldom have bad moments of their own."""
 USUAL_TRUST = 0.75
+SIGNALS = (DURATION, GAP, RATE, ERRORS, METRIC)
 GROWTH = {DURATION: 0.55, GAP: 0.55, ERRORS: 0.55}
 """How much more each further tick in a row counts, as a share of the first; 0 for calls per trace, which come in
 bursts: users who fail once try again."""
@@ -51,6 +52,7 @@ class SeriesBank:
     Attributes:
         capacity: Rows that detectors must have.
         live: Number of series.
+        signal: int32[capacity], number of the signal in ``SIGNALS``.
         owner, other: int32[capacity], number of the owning service and of the callee; -1: none.
         owner_weight, other_weight: float64[capacity], how much evidence counts for them.
         trust, growth: float64[capacity], what a surprising tick counts, and how much more the next one does.
@@ -60,7 +62,7 @@ class SeriesBank:
         generation, service_generation: Change whenever rows, or numbers of services, may have gone to others.
     """
 
-    COLUMNS = ("owner", "other", "owner_weight", "other_weight", "trust", "growth", "fall", "seen")
+    COLUMNS = ("signal", "owner", "other", "owner_weight", "other_weight", "trust", "growth", "fall", "seen")
 
     def __init__(self, max_series: int) -> None:
         self.max_series = max_series
@@ -71,6 +73,7 @@ class SeriesBank:
         self.series: list[Series | None] = []
         self.generation = 0
         self.service_generation = 0
+        self.signal = np.zeros(0, np.int32)
         self.owner = np.zeros(0, np.int32)
         self.other = np.zeros(0, np.int32)
         self.owner_weight = np.zeros(0)
@@ -155,6 +158,7 @@ class SeriesBank:
             return REFUSED
         self.series[row] = series
         self._rows[series] = row
+        self.signal[row] = SIGNALS.index(series.signal)
         self.owner[row] = self.service(series.service)
         self.other[row] = self.service(series.peer) if series.peer else -1
         self.owner_weight[row] = CALLER_WEIGHT if series.peer else RATE_WEIGHT if series.signal == RATE else 1.0

@@ -9,6 +9,7 @@ series of services in an open incident are not learnt.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -99,7 +100,7 @@ def without(matrix: Matrix, incidents: list[Incident], band: tuple[Floats, Float
     if not incidents:
         return matrix
     kept = ~about(bank, [name for incident in incidents for name in incident.services]) | ~np.isfinite(band[0])
-    return Matrix(matrix.mean, matrix.variance, np.where(kept, matrix.count, 0.0), matrix.fall, matrix.second)
+    return replace(matrix, count=np.where(kept, matrix.count, 0.0))
 
 
 def about(bank: SeriesBank, services: Sequence[str]) -> Bools:

@@ -114,7 +114,7 @@ class TickInputs:
             mean[rows], variance[rows], count[rows] = means, variances, counts
         self._note_silence(joined)
         self.bank.seen[count > 0] = tick
-        return Matrix(mean, variance, count, self.bank.fall, second)
+        return Matrix(mean, variance, count, self.bank.fall, second, self.bank)
 
     # -- the four kinds of series ------------------------------------------------------------------
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -9,68 +10,141 @@ import pytest
 
 from pipeline.testing import Harness
 from processors.anomaly import Anomaly
-from processors.anomaly.detector import Matrix
+from processors.anomaly.detector import Detector, Matrix, make
+from processors.anomaly.evidence import Evidence
+from processors.anomaly.history_layer import HISTORY_TICKS
+from processors.anomaly.incidents import Incidents
 from processors.anomaly.layered import LayeredDetector
-from processors.anomaly.robust import RobustDetector
+from processors.anomaly.processor import FROZEN_FROM
+from processors.anomaly.series_bank import DURATION, Series, SeriesBank
+from processors.anomaly.symptoms import Symptoms, without
 from tests.unit.processors.anomaly.shop import Fault, play, told
 
 STEP_S = 300.0
 PER_DAY = 288
-DAYS = 14
+DAYS = 12
+DAY_S = 86400.0
+Opened = list[tuple[int, float]]
 
 
-def mornings(seed: int = 3) -> np.ndarray[Any, Any]:
-    """Times that double between nine and ten every day."""
-    hour = np.arange(DAYS * PER_DAY) % PER_DAY / 12
-    values: np.ndarray[Any, Any] = np.where((hour >= 9) & (hour < 10), 0.6, 0.0)
-    return values + np.random.default_rng(seed).normal(0, 0.05, len(values))
+def tick(bank: SeriesBank, number: int, slower: float, seed: int = 5) -> Matrix:
+    """Two operations of a shop, one of them slower by so many decades."""
+    rng = np.random.default_rng([seed, number])
+    mean, variance, count = np.zeros((3, bank.capacity))
+    mean[:2], variance[:2], count[:2] = rng.normal(0.0, 0.05, 2), 0.04, 20.0
+    mean[0] += slower
+    return Matrix(mean, variance, count, bank.fall, 11000 * DAY_S + STEP_S * number, bank)
 
 
-def surprises(detector: Any, values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    detector.resize(1)
-    one = np.ones(1)
-    found = []
-    for tick, value in enumerate(values):
-        matrix = Matrix(np.array([value]), np.array([0.04]), np.array([20.0]), one, 1e9 + STEP_S * tick)
-        found.append(abs(float(detector.score(matrix)[0])))
-        detector.learn(matrix, np.zeros(1, bool))
-    return np.array(found)
+def slower(number: int, fault: bool) -> float:
+    """Four times slower between nine and ten, and on the last day between three and half past, if that is a fault."""
+    hour = number % PER_DAY / 12
+    is_fault = fault and number // PER_DAY == DAYS - 1 and 15 <= hour < 15.5
+    return 0.6 if 9 <= hour < 10 or is_fault else 0.0
 
 
-def test_what_every_morning_brings_surprises_less_and_less() -> None:
-    alone, layered = surprises(RobustDetector(), mornings()), surprises(LayeredDetector(), mornings())
-    first, last = slice(0, PER_DAY), slice((DAYS - 3) * PER_DAY, None)
-    assert np.array_equal(alone[first], layered[first])
-    assert layered[last].sum() < 0.6 * alone[last].sum()
+def days(name: str, fault: bool = True, restart_at: int = -1) -> Opened:
+    """Day and hour of each incident that the detector opens, everything as in the processor."""
+    bank = SeriesBank(100)
+    for operation in ("Charge", "Refund"):
+        bank.row(Series(DURATION, "payment", operation, "server"), 0)
+    detector: Detector = make(name, {})
+    evidence, symptoms, incidents = Evidence(), Symptoms(), Incidents(18.0)
+    for part in (detector, evidence, symptoms):
+        part.resize(bank.capacity)
+    opened = []
+    for number in range(DAYS * PER_DAY):
+        if number == restart_at:
+            state, detector = detector.state(np.arange(bank.capacity)), make(name, {})
+            detector.resize(bank.capacity)
+            detector.load(state)
+        matrix = tick(bank, number, slower(number, fault))
+        ill = evidence.total > FROZEN_FROM
+        evidence.add(detector.score(matrix), matrix, bank)
+        band = detector.expected()
+        assert band is not None
+        symptoms.measure(matrix, band)
+        goes_on = partial(symptoms.remain, band=band, bank=bank)
+        changes = incidents.update(bank.services, evidence.of_services(bank), [], matrix.second, goes_on)
+        opened += [(number // PER_DAY, number % PER_DAY / 12) for change in changes if change.what == "opened"]
+        still_open = list(incidents.open.values())
+        symptoms.note(still_open, evidence, matrix, band, bank)
+        detector.learn(without(matrix, still_open, band, bank), ill)
+    return opened
 
 
-def test_a_fault_at_another_hour_surprises_as_much_as_ever() -> None:
-    values = mornings()
-    at = (DAYS - 1) * PER_DAY + 15 * 12
-    values[at : at + 6] += 2.0
-    alone, layered = surprises(RobustDetector(), values), surprises(LayeredDetector(), values)
-    assert layered[at] == alone[at] > 1.5
+def test_what_every_morning_brings_raises_nothing_after_some_days_and_a_fault_as_large_at_another_hour_does() -> None:
+    alone, layered = days("robust"), days("layered")
+    assert [day for day, _ in alone] == [*range(DAYS), DAYS - 1]
+    assert [day for day, hour in layered if hour < 12] == [0, 1, 2]
+    assert [day for day, hour in layered if hour > 12] == [DAYS - 1]
+    assert 15 <= layered[-1][1] <= alone[-1][1]
 
 
-def test_without_a_history_the_incidents_are_those_of_the_robust_detector() -> None:
-    def fault(tick: int) -> Fault | None:
-        return {"payment": 4.0} if 50 <= tick < 65 else None
-
-    plain = told(play(Harness(Anomaly), range(80), fault))
-    run = Harness(Anomaly, detector="layered")
-    changes = play(run, range(52), fault)
-    run.restart()
-    changes += play(run, range(52, 80), fault)
-    assert told(changes) == plain != []
+def test_a_restart_on_any_day_changes_nothing_of_that() -> None:
+    running = days("layered")
+    for restart_at in (PER_DAY, 3 * PER_DAY + 110, 11 * PER_DAY + 181):
+        assert days("layered", restart_at=restart_at) == running
 
 
-def test_a_snapshot_of_another_detector_is_refused() -> None:
-    detector = LayeredDetector()
-    detector.resize(2)
-    state = detector.state()
+def test_series_get_a_place_once_they_have_a_history_and_as_long_as_there_is_room() -> None:
+    bank = SeriesBank(600)
+    for number in range(400):
+        bank.row(Series(DURATION, "flood", str(number)), 0)
+    detector = LayeredDetector(max_history=50)
+    detector.resize(bank.capacity)
+    rare = np.arange(bank.capacity) >= 200
+    for number in range(int(HISTORY_TICKS) + 2):
+        count = np.where(rare & (number % 2 == 0), 0.0, 1.0) * (np.arange(bank.capacity) < 400)
+        matrix = Matrix(np.zeros(len(count)), np.zeros(len(count)), count, bank.fall, 10.0 * number, bank)
+        young = detector.history.nbytes
+        detector.score(matrix)
+        detector.learn(matrix, np.zeros(len(count), bool))
+        if number < HISTORY_TICKS - 1:
+            assert young == 4 * bank.capacity
+    assert detector.totals()["history_granted"] == 50
+    assert detector.totals()["history_refused"] == 150
+    assert detector.history.nbytes < 4 * bank.capacity + 64 * 1600
+    detector.clear(np.arange(50))
+    assert not (detector.history.places.row_of >= 0).any()
+
+
+def during(first: int, last: int, fault: Fault) -> Any:
+    return lambda tick: fault if first <= tick < last else None
+
+
+def test_without_history_and_models_the_incidents_are_those_of_the_robust_detector() -> None:
+    fault = during(50, 65, {"payment": 4.0})
+    plain = told(play(Harness(Anomaly, detector="robust"), range(80), fault))
+    assert told(play(Harness(Anomaly), range(80), fault)) == plain != []
+
+
+def test_with_models_a_restart_anywhere_gives_the_same_incidents_and_the_same_evidence() -> None:
+    fault = during(90, 100, {"payment": 2.2, "payment!": 0.3})
+    running = Harness(Anomaly)
+    expected = told(play(running, range(112), fault))
+    assert [what for what, _, _ in expected if what != "updated"] == ["opened", "resolved"]
+    assert running.own.value("weir_anomaly_detector_events", event="model_made") == 4
+    for stop in (39, 85, 92):
+        run = Harness(Anomaly)
+        changes = play(run, range(stop), fault)
+        run.restart()
+        changes += play(run, range(stop, 112), fault)
+        assert told(changes) == expected
+        assert np.array_equal(run.processor.evidence.total, running.processor.evidence.total)
+
+
+@pytest.mark.parametrize("part", ["robust.level", "history.sums", "history.index", "services.kept", "services.history"])
+def test_a_state_with_a_damaged_part_is_refused(part: str) -> None:
+    run = Harness(Anomaly)
+    play(run, range(45))
+    rows = np.arange(run.processor.bank.capacity)
+    state = run.processor._detector.state(rows)
     fresh = LayeredDetector()
-    fresh.resize(2)
+    fresh.resize(len(rows))
     fresh.load(state)
-    assert all(np.array_equal(array, state[name]) for name, array in fresh.state().items())
-    with pytest.raises(KeyError, match=r"robust\.level"):
-        fresh.load(RobustDetector().state())
+    assert all(np.array_equal(array, state[name]) for name, array in fresh.state(rows).items())
+    with pytest.raises((KeyError, ValueError)):
+        LayeredDetector().load({name: array for name, array in state.items() if name != part})
+    with pytest.raises(ValueError, match=part.partition(".")[2]):
+        fresh.load(state | {part: np.full((3, *np.shape(state[part])[1:]), np.nan)})

@@ -93,7 +93,8 @@ def test_models_are_limited() -> None:
         matrix = Matrix(rng.normal(0, 1, 10), np.zeros(10), np.ones(10), np.ones(10), float(tick))
         detector.score(matrix)
         detector.learn(matrix, np.zeros(10, bool))
-    assert len(detector._steps) == 3
+    assert detector.totals()["model_made"] == 3
+    assert detector.totals()["model_refused"] == 7 * 20
 
 
 @pytest.mark.parametrize(

@@ -100,7 +100,7 @@ def test_a_relaxed_series_is_surprised_less_and_learns_faster() -> None:
 def test_a_negative_quantity_in_a_snapshot_is_refused(name: str) -> None:
     detector = RobustDetector()
     detector.resize(3)
-    state = {key: array.copy() for key, array in detector.state().items()}
+    state = {key: array.copy() for key, array in detector.state(np.arange(3)).items()}
     state[name][1] = -1.0
     with pytest.raises(ValueError, match="negative"):
         detector.load(state)

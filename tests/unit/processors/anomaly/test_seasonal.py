@@ -130,7 +130,7 @@ def test_what_is_no_number_never_reaches_the_model(value: float) -> None:
         matrix = Matrix(np.array([mean]), np.zeros(1), np.ones(1), np.ones(1), float(tick))
         assert np.isfinite(detector.score(matrix)).all()
         detector.learn(matrix, np.zeros(1, bool))
-    assert all(np.isfinite(array).all() for array in detector.state().values())
+    assert all(np.isfinite(array).all() for array in detector.state(np.arange(1)).values())
 
 
 def weekly(seed: int, weeks: int) -> list[float]:

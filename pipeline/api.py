@@ -107,6 +107,8 @@ class ComponentConfig(BaseModel):
     """Keys of the Collector that tune what Weir does not have, with the reason: a warning, not a mistake."""
     instead: ClassVar[Mapping[str, Mapping[str, tuple[str, str]]]] = {}
     """Key → values of the Collector that Weir does not have → what is taken instead, and why: a warning likewise."""
+    written_otherwise: ClassVar[Mapping[str, str]] = {}
+    """Keys that the Collector had once, or that stand elsewhere, with what to write: a mistake that says so."""
 
 
 def _no_extension(extension_id: str) -> Extension:

@@ -13,7 +13,7 @@ from pipeline.api import SIGNALS, Component, ComponentConfig, Exporter, Processo
 from pipeline.config.bounds import with_needed_bounds
 from pipeline.config.checkpoint import CheckpointConfig
 from pipeline.config.collector_types import WITHOUT_COUNTERPART, remedy
-from pipeline.config.document import SECTIONS, ComponentDef, Document, PipelineDef, Reference
+from pipeline.config.document import SECTIONS, ComponentDef, Document, PipelineDef, Reference, empty_before
 from pipeline.config.node import Node
 from pipeline.config.report import Report
 from pipeline.config.validate import validate
@@ -150,7 +150,8 @@ class _Checker:
     def _unknown(self, kind: str, definition: ComponentDef, known: Sequence[str]) -> None:
         elsewhere = [other for other in SECTIONS if other != kind and definition.type in self.catalog.types(other)]
         what = f'there is no {kind[:-1]} of type "{definition.type}"'
-        way_out = remedy(kind, definition.type, elsewhere)
+        section = self.document.root.nearest((kind,))
+        way_out = remedy(kind, definition.type, elsewhere) or empty_before(section, definition.id)
         candidates = () if way_out else known
         self.report.problem(definition.path, definition.node.mark, what + way_out, definition.type, candidates)
 
@@ -227,7 +228,8 @@ class _Checker:
         else:
             handled = signals_of(cls)
             names = " and ".join(handled) or "nothing"
-            what = "" if signal in handled else f'"{reference.id}" handles {names}, not {signal}'
+            is_told = signal not in SIGNALS  # by the reader of the shape
+            what = "" if signal in handled or is_told else f'"{reference.id}" handles {names}, not {signal}'
         if what:
             self.report.problem(reference.path, reference.mark, what)
 

@@ -115,12 +115,25 @@ def read_document(root: Node, problems: list[str] | None = None, warnings: list[
         ConfigError: The shape is so wrong that looking for more mistakes would mislead.
     """
     report = Report(problems or (), warnings or ())
+    if not {*SECTIONS, "service"} & set(root.value):
+        _not_a_manifest(root, report)
     reader = _ShapeReader(root, report)
     document = reader.document()
     if "service" not in root.value and not any(document.components.values()):
         report.problem(("service",), root.mark, "missing; this does not look like a configuration of Weir")
         raise ConfigError(report.problems)
     return document
+
+
+def _not_a_manifest(root: Node, report: Report) -> None:
+    """Raise ConfigError where the configuration stands inside of a manifest for Kubernetes or of values for Helm."""
+    for path in (("spec", "config"), ("config",), ("data",)):
+        around = root if len(path) == 1 else root.child(path[0]) or Node({}, root.mark)
+        inside = around.child(path[-1])
+        if inside is not None:
+            what = "this is a manifest, or values for Helm: take out what stands below it here, as a file of its own"
+            report.problem(path, inside.mark, what)
+            raise ConfigError(report.problems)
 
 
 class _ShapeReader:
@@ -156,7 +169,9 @@ class _ShapeReader:
     def _known_keys(self, node: Node, path: Path, known: tuple[str, ...]) -> None:
         for key, child in node.value.items():
             if key not in known:
-                self.report.problem((*path, key), child.mark, "unknown key", key, known)
+                below = empty_before(node, key)
+                candidates = () if below else known
+                self.report.problem((*path, key), child.mark, f"unknown key{below}", key, candidates)
 
     def _components(self, kind: str) -> dict[str, ComponentDef]:
         found = {}
@@ -183,7 +198,10 @@ class _ShapeReader:
         match = _ID.fullmatch(pipeline_id)
         if match is None or match["type"] not in SIGNALS:
             signal = pipeline_id.partition("/")[0]
-            self.report.problem(path, node.mark, f'"{signal}" is not a signal', signal, SIGNALS)
+            if signal == "profiles":
+                self.report.problem(path, node.mark, "profiles are not supported; take the pipeline out")
+            else:
+                self.report.problem(path, node.mark, f'"{signal}" is not a signal', signal, SIGNALS)
         if node.value is not None and not isinstance(node.value, dict):
             self.report.problem(path, node.mark, f"must be a map, not {describe(node.value)}")
             return PipelineDef(pipeline_id, node.mark, (), (), ())
@@ -211,6 +229,14 @@ class _ShapeReader:
             else:
                 found[item.value] = Reference(item.value, place, item.mark)
         return tuple(found.values())
+
+
+def empty_before(node: Node, key: str) -> str:
+    """The advice to indent a key, where what stands above it in a map is empty; else nothing."""
+    keys = list(node.value)
+    above = keys[keys.index(key) - 1] if keys.index(key) else key
+    is_empty = above != key and node.value[above].value is None
+    return f'; does it belong to "{above}", which is empty? Then indent it below' if is_empty else ""
 
 
 def describe(value: Any) -> str:

@@ -21,6 +21,8 @@ from pipeline.errors import ConfigError
 
 Model = TypeVar("Model", bound=BaseModel)
 
+_NUMBERS = {"int_parsing": "a whole number", "float_parsing": "a number"}
+"""pydantic's error → what was wanted."""
 _WANTS_TEXT = {"string_type", "string_sub_type"}
 
 
@@ -91,12 +93,33 @@ def _tell(item: Any, model: type[BaseModel], node: Node, path: Path, report: Rep
     mark = node.nearest(inner).mark
     if item["type"] == "extra_forbidden":
         wrong = str(inner[-1])
-        report.problem((*path, *inner), mark, "unknown key", wrong, _keys_at(model, inner[:-1]))
+        way_out = _way_out(model, node, inner)
+        candidates = () if way_out else _keys_at(model, inner[:-1])
+        report.problem((*path, *inner), mark, f"unknown key{way_out}", wrong, candidates)
     elif item["type"] == "missing":
         report.problem((*path, *inner), mark, "this key is required")
     else:
+        if item["type"] in _NUMBERS and isinstance(given := node.nearest(inner).value, str):
+            what = f'must be {_NUMBERS[item["type"]]}, without a unit, not "{given}"'
+            report.problem((*path, *inner), mark, what)
+            return
         message = item["msg"].removeprefix("Value error, ").removeprefix("Assertion failed, ")
         report.problem((*path, *inner), mark, message[:1].lower() + message[1:] if message[:6] == "Input " else message)
+
+
+def _way_out(model: type[BaseModel], node: Node, path: Path) -> str:
+    """What to write instead of an unknown key, where that is known."""
+    key, around = str(path[-1]), _annotations_at(model, path[:-1])
+    for found in (found for annotation in around for found in _models(annotation)):
+        otherwise: Mapping[str, str] = getattr(found, "written_otherwise", {})
+        if key in otherwise:
+            return f"; {otherwise[key]}"
+    beside = node.nearest(path[:-1]).value
+    for sibling, child in beside.items() if isinstance(beside, dict) else ():
+        models = models_inside([found for annotation in around for found in _models(annotation)], sibling)
+        if sibling != key and child.value is None and any(key in _names(found) for found in models):
+            return f'; it is a key of "{sibling}", which is empty: indent it below'
+    return ""
 
 
 def _path_of(loc: tuple[int | str, ...], node: Node) -> Path:
@@ -192,17 +215,22 @@ def models_inside(models: Iterable[type[BaseModel]], key: str) -> list[type[Base
     return [model for annotation in annotations for model in _models(annotation)]
 
 
-def _keys_at(model: type[BaseModel], path: Path) -> list[str]:
-    """The keys that are right in the map at ``path``."""
+def _annotations_at(model: type[BaseModel], path: Path) -> list[Any]:
+    """What may stand at ``path``."""
     annotations: list[Any] = [model]
     for step in path:
         if isinstance(step, int):
             annotations = [item for annotation in annotations for item in _item_annotations(annotation)]
         else:
             annotations = [item for annotation in annotations for item in _entry_annotations(annotation, step)]
+    return annotations
+
+
+def _keys_at(model: type[BaseModel], path: Path) -> list[str]:
+    """The keys that are right in the map at ``path``."""
     return [
         field.alias or name
-        for annotation in annotations
+        for annotation in _annotations_at(model, path)
         for found in _models(annotation)
         for name, field in found.model_fields.items()
     ]

@@ -52,12 +52,23 @@ def read_yaml(text: str, source: str) -> Node:
         root = reader.document(yaml.parse(text, Loader=_LOADER))
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 0
-        raise ConfigError([f"{Mark(source, line)}: not valid YAML: {error.problem or error.context}"]) from None
+        what = str(error.problem or error.context)
+        raise ConfigError([f"{Mark(source, line)}: not valid YAML: {what}{_remedy(what, text, line)}"]) from None
     except yaml.YAMLError as error:
         raise ConfigError([f"{source}: not valid YAML: {str(error).splitlines()[0]}"]) from None
     if reader.problems:
         raise ConfigError(reader.problems)
     return root
+
+
+def _remedy(what: str, text: str, line: int) -> str:
+    """What may help against the mistakes that are made most often."""
+    lines = text.splitlines()
+    if 0 < line <= len(lines) and "\t" in lines[line - 1][: len(lines[line - 1]) - len(lines[line - 1].lstrip())]:
+        return "; the line is indented with a tab: use spaces"
+    if "expected key" in what or "block end" in what or "mapping values are not allowed" in what:
+        return "; look at the indentation here and above: entries of one map begin in the same column"
+    return ""
 
 
 def resolve_scalar(text: str) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
@@ -30,6 +30,8 @@ SECOND_NS = 1_000_000_000
 
 class DebugConfig(ComponentConfig):
     """The Collector's keys."""
+
+    written_otherwise: ClassVar[Mapping[str, str]] = {"loglevel": "write verbosity: basic, normal or detailed"}
 
     verbosity: Literal["basic", "normal", "detailed"] = "basic"
     """``basic``: one line per batch; ``normal``: one more per item; ``detailed``: everything, decoding every item."""

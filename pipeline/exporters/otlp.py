@@ -51,6 +51,10 @@ class OtlpConfig(PushConfig):
         ),
     }
 
+    written_otherwise: ClassVar[Mapping[str, str]] = dict.fromkeys(
+        ("insecure", "ca_file", "cert_file", "key_file", "insecure_skip_verify"), "write it below tls"
+    )
+
     endpoint: str
     tls: ClientTls = ClientTls()
     headers: dict[str, Secret] = Field(default_factory=dict)

@@ -35,6 +35,10 @@ class OtlpHttpConfig(PushConfig):
 
     without_effect: ClassVar[Mapping[str, str]] = CLIENT_KEYS_WITHOUT_EFFECT
 
+    written_otherwise: ClassVar[Mapping[str, str]] = dict.fromkeys(
+        ("insecure", "ca_file", "cert_file", "key_file", "insecure_skip_verify"), "write it below tls"
+    )
+
     timeout: Duration = 30.0
     endpoint: str = ""
     """The base; ``/v1/traces`` and so on are added."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from collections.abc import Mapping
+from typing import ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -28,6 +29,8 @@ class BatchConfig(ComponentConfig):
 
 class QueueConfig(ComponentConfig):
     """``sending_queue``."""
+
+    written_otherwise: ClassVar[Mapping[str, str]] = {"blocking": "write block_on_overflow"}
 
     enabled: bool = True
     """False: each batch is sent while its sender waits, once, and its sender is told the outcome."""

@@ -40,6 +40,8 @@ class HealthCheckConfig(ComponentConfig):
         "check_collector_pipeline": "what could not be sent is in otelcol_exporter_send_failed_*",
     }
 
+    written_otherwise: ClassVar[Mapping[str, str]] = {"port": 'write endpoint: "localhost:13133"'}
+
     endpoint: Endpoint = "localhost:13133"
     path: str = "/"
     response_body: ResponseBody | None = None

@@ -63,6 +63,8 @@ class GrpcConfig(ComponentConfig):
         "include_metadata": "nothing reads the metadata of a request",
     }
 
+    written_otherwise: ClassVar[Mapping[str, str]] = {"tls_settings": "write tls"}
+
     endpoint: Endpoint = "127.0.0.1:4317"
     transport: Transport = "tcp"
     max_recv_msg_size_mib: int = Field(default=DEFAULT_BODY_MIB, ge=0, le=1024)
@@ -105,6 +107,12 @@ class HttpConfig(ComponentConfig):
     """``protocols.http``."""
 
     without_effect: ClassVar[Mapping[str, str]] = {"include_metadata": "nothing reads the headers of a request"}
+
+    written_otherwise: ClassVar[Mapping[str, str]] = {
+        "tls_settings": "write tls",
+        "cors_allowed_origins": "write cors: {allowed_origins: […]}",
+        "cors_allowed_headers": "write cors: {allowed_headers: […]}",
+    }
 
     endpoint: Endpoint = "127.0.0.1:4318"
     transport: Transport = "tcp"

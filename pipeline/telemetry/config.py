@@ -96,7 +96,7 @@ class MetricsConfig(ComponentConfig):
     @field_validator("address")
     @classmethod
     def _has_port(cls, value: str | None) -> str | None:
-        if value is not None and not value.rpartition(":")[2].isdigit():
+        if value is not None and not (":" in value and value.rpartition(":")[2].isdigit()):
             raise ValueError("write it as host:port")
         return value
 

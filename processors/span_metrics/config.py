@@ -9,8 +9,8 @@ because it would do nothing.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable
-from typing import Annotated, Any, Literal, Self
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
@@ -261,6 +261,11 @@ class Config(ComponentConfig):
         subprocessors: Which of the metrics are made: latency, count, size. Tempo's names of the sub-processors
             (``span-metrics-latency`` …) are understood, and ``calls`` for ``count``.
     """
+
+    written_otherwise: ClassVar[Mapping[str, str]] = {
+        "latency_histogram_buckets": "write histogram: {explicit: {buckets: […]}}",
+        "metrics_exporter": "list it as an exporter of the pipeline of traces, and as a receiver of one of metrics",
+    }
 
     naming: Literal["otelcol", "tempo", "both"] = "otelcol"
     dimensions: Dimensions = ()

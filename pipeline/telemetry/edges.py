@@ -32,6 +32,10 @@ ITEM_NAMES = {"traces": "spans", "metrics": "metric_points", "logs": "log_record
 _BOUNDS = Durations.BOUNDS_NS
 
 
+class FaultError(RetryableError):
+    """A component raised what it should not. To a sender it is "not now", unless others took the batch (``FanOut``)."""
+
+
 class Traffic:
     """What went through a processor or connector, for one signal, in all pipelines that list it."""
 
@@ -110,7 +114,7 @@ class ProcessorEdge:
         log_fault(self._telemetry, f"processing failed; the batch is {fate}", error, items=n)
         if self._ignore:
             return items, n
-        raise RetryableError(f"{self._telemetry.id} failed") from error
+        raise FaultError(f"{self._telemetry.id} failed") from error
 
 
 class ExporterEdge:
@@ -130,7 +134,7 @@ class ExporterEdge:
         telemetry.metrics.observe(f"otelcol_exporter_send_failed_{items}", "counter", lambda: self.failed, **label)
 
     def __call__(self, items: Items) -> None:
-        """Send a batch. Raises ``RetryableError`` or ``PermanentError``."""
+        """Send a batch. Raises ``RetryableError``, ``FaultError`` among them, or ``PermanentError``."""
         n = len(items)
         try:
             self._export(items)
@@ -140,15 +144,16 @@ class ExporterEdge:
         except Exception as error:
             self.failed += n
             log_fault(self._telemetry, "sending failed", error, items=n)
-            raise RetryableError(f"{self._telemetry.id} failed") from error
+            raise FaultError(f"{self._telemetry.id} failed") from error
         self.sent += n
 
 
 class FanOut:
-    """Gives a batch to several consumers, in order.
+    """Gives a batch to several consumers, in order. What each of them makes of it does not depend on the others.
 
-    A consumer that says "not now" ends it: the sender will repeat the whole batch, and each consumer reached now would
-    count it twice. One that says "never" does not keep the others from it, because nobody will send it again.
+    One that fails (``FaultError``) or says "never" keeps it from nobody. What somebody has taken must not come again,
+    since each who has it would count it twice, so "try again" is answered only where nobody has taken it. A refusal is
+    another matter: "not now" is said on purpose, before anything is lost, and ends the round; the sender repeats it.
     """
 
     __slots__ = ("_consumers",)
@@ -157,15 +162,26 @@ class FanOut:
         self._consumers = tuple(consumers)
 
     def __call__(self, items: Items) -> None:
-        """Raises the ``RetryableError``, or the first ``PermanentError`` after all have been asked."""
+        """Raises a ``RetryableError`` at once; after all have been asked the first ``PermanentError``, as the Collector
+        does, or the first ``FaultError``, which has become a ``PermanentError`` where another consumer took the batch.
+        """
         refusal: PermanentError | None = None
+        fault: FaultError | None = None
+        is_taken = False
         for consume in self._consumers:
             try:
                 consume(items)
+                is_taken = True
             except PermanentError as error:
                 refusal = refusal or error
+            except FaultError as error:
+                fault = fault or error
         if refusal is not None:
             raise refusal
+        if fault is not None and is_taken:
+            raise PermanentError(f"{fault}; others have the data") from fault
+        if fault is not None:
+            raise fault
 
 
 def admitted(consume: Consume, admits: Sequence[Callable[[int], None]]) -> Consume:

@@ -160,6 +160,29 @@ def test_not_now_ends_a_fan_out_but_never_does_not(running: Any) -> None:
     assert part(engine, "step/2").seen == [1]
 
 
+def test_a_fault_keeps_the_batch_from_nobody_else_and_is_repeated_only_where_nobody_has_it(running: Any) -> None:
+    text = """
+receivers: {feed: }
+processors: {step/1: , step/2: }
+exporters: {spans/1: , spans/2: }
+service:
+  pipelines:
+    traces: {receivers: [feed], processors: [step/1], exporters: [spans/1]}
+    traces/2: {receivers: [feed], processors: [step/2], exporters: [spans/2]}
+"""
+    engine = running(text)
+    part(engine, "step/1").fault = ZeroDivisionError("oops")
+    with pytest.raises(PermanentError, match="step/1 failed"):
+        feed(engine, span_batch(2))
+    assert [len(engine.graph.exporters[name]) for name in ("spans/1", "spans/2")] == [0, 2]
+    assert own(engine, "otelcol_processor_consumed_items", processor="step/1", outcome="failure") == 2
+    assert own(engine, "otelcol_receiver_refused_spans", receiver="feed", transport="test") == 2
+    part(engine, "step/2").fault = ZeroDivisionError("oops")
+    with pytest.raises(RetryableError, match="step/1 failed"):
+        feed(engine, span_batch(2))
+    assert len(engine.graph.exporters["spans/2"]) == 2
+
+
 def test_a_pull_exporter_sees_every_metric_as_of_now(running: Any) -> None:
     engine = running(COUNTED)
     feed(engine, span_batch(2, name="a"))

@@ -32,6 +32,7 @@ MODULES = (
     "processors.anomaly.robust_kernel",
     "processors.anomaly.span_join",
     "processors.anomaly.span_words",
+    "processors.service_graph.edge_recorder",
     "processors.service_graph.edge_rows",
     "processors.service_graph.edge_store",
     "processors.service_graph.half_slots",

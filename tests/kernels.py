@@ -19,6 +19,8 @@ SHARED = (
     "pipeline.wire_format",
     "pipeline.codec.edit_table",
     "pipeline.codec.body_writer",
+    "pipeline.model.accumulate",
+    "processors.service_graph.edge_rows",
     "processors.service_graph.word_hash",
     "processors.service_graph.half_slots",
     "processors.service_graph.label_memo",

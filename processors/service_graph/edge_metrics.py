@@ -14,14 +14,8 @@ from pipeline.model.records import Field, Kind, Level, Records
 from pipeline.model.series import Limits
 from pipeline.model.snapshot import OVERFLOW_LABEL
 from processors.service_graph.config import Config
-from processors.service_graph.edge_rows import (
-    TIME_PROBLEMS,
-    TYPES,
-    UNKNOWN_ROW,
-    RowCache,
-    measure,
-    messaging_latency,
-)
+from processors.service_graph.edge_recorder import EdgeRecorder, messaging_latency
+from processors.service_graph.edge_rows import TYPES, UNKNOWN_ROW, RowCache
 from processors.service_graph.edge_store import FLAGS
 from processors.service_graph.half_reader import LABEL_WORD, HalfReader
 from processors.service_graph.nodes import Nodes
@@ -53,19 +47,20 @@ class EdgeMetrics:
     """
 
     def __init__(self, config: Config, nodes: Nodes, halves: HalfReader, meter: Meter) -> None:
-        self.problems = np.zeros(len(TIME_PROBLEMS), np.int64)
         self.not_positive_latencies = 0
         self.overflowed = 0
         self._config = config
         self._nodes = nodes
         self._halves = halves
         self._meter = meter
-        self._longest_nano = round(config.max_span_duration * 1e9)
         self._exemplars = config.exemplars_enabled
+        self._is_offering = config.exemplars_enabled or bool(config.exponential_size)
         limits = Limits(max_series=config.max_active_series, expire_series_after_s=config.series_expiration)
         self._table = meter.table(nodes.series_labels, limits=limits)
         self._cache = RowCache()
-        self._generation: tuple[int, ...] = ()
+        self._recorder = EdgeRecorder(self._cache, round(config.max_span_duration * 1e9))
+        self.problems = self._recorder.problems
+        self._generation = 0
         self._requests = self._failed = self._info = None
         self._server = self._client = self._messaging = None
         if "request" in config.subprocessors:
@@ -78,6 +73,23 @@ class EdgeMetrics:
                 self._messaging = self._histogram(REQUEST_MESSAGING, _MESSAGING)
         if "connection-info" in config.subprocessors:
             self._info = meter.gauge(CONNECTION_INFO, description=_INFO, table=self._table)
+        self._table.attach(self)  # behind the instruments, which have grown when it hears of it
+
+    def resize(self, capacity: int) -> None:  # noqa: ARG002
+        """Show the native loop the columns of the instruments that it adds to."""
+        if self._requests is not None and self._failed is not None:
+            self._recorder.bind_counters(self._requests.columns["values"], self._failed.columns["values"])
+        if self._server is not None and self._client is not None and not self._is_offering:
+            server, client = (
+                (histogram.columns["counts"].reshape(-1), histogram.columns["sums"].reshape(-1))
+                for histogram in (self._server, self._client)
+            )
+            bounds = np.array(self._server.bounds or (0.0,))
+            count = len(self._server.bounds)
+            self._recorder.bind_histograms(server, client, bounds, count, self._server.per_unit)
+
+    def clear(self, rows: Int32s) -> None:
+        """The instruments clear their columns themselves."""
 
     def record(self, edges: UInt64s) -> Int32s:
         """Count and observe edges (uint64[n, 16], n > 0).
@@ -85,26 +97,43 @@ class EdgeMetrics:
         Returns:
             int32[n], their rows; ``NO_EDGE`` for a lone half that makes no edge.
         """
-        rows = self._rows(edges)
-        weights, failed, client_s, server_s = np.empty((4, len(edges)))
-        unknown, failures, weighted = measure(
-            edges, self._longest_nano, weights, failed, client_s, server_s, self.problems
-        )
-        times = weights if weighted else None
-        if self._requests is not None and self._failed is not None:
-            self._requests.add(rows, weights if weighted else 1.0)
-            if failures:  # the series are there without: both counters stand in one table
-                self._failed.add(rows, failed)
+        recorder = self._recorder
+        self._check_generation()
+        if recorder.find(edges):
+            self._learn(recorder.keys, recorder.rows)
+        rows = recorder.rows
+        self._table.resolve(rows)
+        recorder.record()
+        if recorder.refused.any():
+            self._note_refusals()
+        overflow = self._table.overflow_rows[self._table.no_resource]
+        if overflow >= 0:
+            self.overflowed += int(np.count_nonzero(rows == overflow))
         if self._info is not None:
             self._info.set(rows, 1.0)
-        if self._server is not None and self._client is not None:
-            spans = self._exemplar_spans(edges) if self._exemplars else None
-            for histogram, seconds in ((self._server, server_s), (self._client, client_s)):
-                known = np.where(seconds < 0, NO_EDGE, rows).astype(np.int32) if unknown else rows
-                histogram.record(known, seconds, times, spans)
-            if self._messaging is not None:
-                self._record_messaging(self._messaging, edges, rows, times, spans)
+        if self._is_offering or self._messaging is not None:
+            self._observe(edges, rows)
         return rows
+
+    def _observe(self, edges: UInt64s, rows: Int32s) -> None:
+        """Observe durations with what the native loop does not keep: exemplars, scales, latencies of messages."""
+        recorder = self._recorder
+        spans = self._exemplar_spans(edges) if self._exemplars else None
+        weights = recorder.weights if recorder.weighted else None
+        if self._is_offering and self._server is not None and self._client is not None:
+            self._server.record(*recorder.server_side, weights, spans)
+            self._client.record(*recorder.client_side, weights, spans)
+        if self._messaging is not None:
+            self._record_messaging(self._messaging, edges, rows, weights, spans)
+
+    def _note_refusals(self) -> None:
+        """Let each instrument know what the native loop refused for it."""
+        refused = self._recorder.refused
+        instruments = (self._requests, self._failed, self._server, self._client)
+        for instrument, number in zip(instruments, refused.tolist(), strict=True):
+            if instrument is not None:
+                instrument.refused += number
+        refused[:] = 0
 
     def _histogram(self, name: str, description: str) -> Histogram | ExponentialHistogram:
         size, table, exemplars = self._config.exponential_size, self._table, self._exemplars
@@ -129,19 +158,12 @@ class EdgeMetrics:
         if (rows >= 0).any():
             histogram.record(rows, seconds, weights, spans)
 
-    def _rows(self, edges: UInt64s) -> Int32s:
-        generation = (self._table.generation, *self._halves.generation)
+    def _check_generation(self) -> None:
+        """Forget the rows where numbers of rows or of label sets have been given to others."""
+        generation = self._table.generation + self._halves.generation
         if generation != self._generation:
             self._cache.clear()
             self._generation = generation
-        keys = np.empty(len(edges), np.uint64)
-        rows = np.empty(len(edges), np.int32)
-        if self._cache.find(edges, keys, rows):
-            self._learn(keys, rows)
-        overflow = self._table.overflow_rows[self._table.no_resource]
-        if overflow >= 0:
-            self.overflowed += int(np.count_nonzero(rows == overflow))
-        return rows
 
     def _learn(self, keys: UInt64s, rows: Int32s) -> None:
         """Find the series of edges that the cache does not know."""

@@ -121,9 +121,9 @@ class HalfReader:
         return self.servers if (word >> 32) & FLAGS["server"] else self.clients
 
     @property
-    def generation(self) -> tuple[int, int]:
-        """Changes when numbers of label sets may have been given to others."""
-        return self.clients.generation, self.servers.generation
+    def generation(self) -> int:
+        """Grows when numbers of label sets may have been given to others."""
+        return self.clients.generation + self.servers.generation
 
     def expire(self) -> None:
         """Give up label sets that nobody has used for long."""

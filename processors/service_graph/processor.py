@@ -12,7 +12,7 @@ from pipeline.api import Processor, Settings, SpanBatch
 from processors.service_graph import checkpoint
 from processors.service_graph.config import Config as GraphConfig
 from processors.service_graph.edge_metrics import NO_EDGE, EdgeMetrics, UInt64s
-from processors.service_graph.edge_rows import TIME_PROBLEMS
+from processors.service_graph.edge_recorder import TIME_PROBLEMS
 from processors.service_graph.edge_store import FATES, KINDS, EdgeStore
 from processors.service_graph.half_reader import FLAG_SHIFT, LABEL_WORD, HalfReader
 from processors.service_graph.nodes import Nodes

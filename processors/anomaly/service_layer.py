@@ -10,6 +10,9 @@ A fault moves several of them at once, which no series sees by itself. Where the
 surprise of the service's series counts up to ``AGREEMENT`` more: the layer speaks for what others say, it never opens
 an incident alone, and a mix without a surprising series says nothing.
 
+A service in an open incident, whose values are withheld from learning, is not asked either: river models learn as they
+score, and a fault is not to become normal.
+
 A service has a model from its first tick with ``MIN_CALLS`` on, while there is room. Its vector lives in the row of
 its error share, which every service that is called has. 30 µs a service and tick, 80 kB a model.
 """
@@ -56,10 +59,13 @@ class ServiceLayer:
         self.models = FencedModels(
             model, width=WIDTH, max_models=max_services, warm_up=warm_up, memory=memory, window=window, floor=FLOOR
         )
+        self._called: Rows = np.zeros(0, np.int64)
+        self._withheld: Rows = np.zeros(0, np.int64)
 
     def clear(self, rows: Array) -> None:
         """Forget the services whose error share lives in these rows."""
         self.models.forget(rows)
+        self._withheld = self._withheld[~np.isin(self._withheld, rows)]
 
     def score(self, matrix: Matrix, shift: Floats, surprise: Floats) -> None:
         """Raise the surprise of a tick where the mix of its service is strange as well.
@@ -72,7 +78,9 @@ class ServiceLayer:
         if bank is None:
             return
         rows, vectors = vectors_of(matrix, shift, bank)
+        self._called = rows
         promoted = (matrix.count[rows] >= MIN_CALLS) | (self.models.places.of(rows) >= 0)
+        promoted &= ~np.isin(rows, self._withheld)
         rows, vectors = rows[promoted], vectors[promoted]
         found, _ = self.models.score(rows, vectors, matrix.second)
         agreement = np.ones(len(bank.services) + 1)  # the last one: rows of no service
@@ -80,13 +88,13 @@ class ServiceLayer:
         surprise *= agreement[bank.owner]
 
     def learn(self, matrix: Matrix, frozen: Bools) -> None:
-        """Take in the tick that was scored last; little of it where a series of the service is out of band, or its
-        value is withheld."""
+        """Take in the tick that was scored last; little of it where a series of the service is out of band."""
         bank = matrix.bank
         if bank is not None:
             ill = np.zeros(len(bank.services) + 1, bool)
             ill[bank.owner[frozen]] = True
             self.models.learn(ill[bank.owner] | ~matrix.present)
+            self._withheld = self._called[~matrix.present[self._called]]
 
     def totals(self) -> dict[str, int]:
         """Own metrics."""
@@ -94,10 +102,14 @@ class ServiceLayer:
 
     def state(self, rows: Array) -> dict[str, Array]:
         """What these rows have learnt."""
-        return self.models.state(rows)
+        return {"withheld": np.isin(rows, self._withheld).astype(np.int64)} | self.models.state(rows)
 
     def load(self, state: Mapping[str, Array]) -> None:
         """Take up what ``state`` gave. Raises ValueError or KeyError."""
+        withheld = np.asarray(state["withheld"])
+        if withheld.ndim != 1 or not np.isin(withheld, (0, 1)).all():
+            raise ValueError("withheld: 0 or 1 for each row")
+        self._withheld = np.flatnonzero(withheld)
         self.models.load(state)
 
 

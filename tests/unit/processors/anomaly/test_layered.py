@@ -134,7 +134,9 @@ def test_with_models_a_restart_anywhere_gives_the_same_incidents_and_the_same_ev
         assert np.array_equal(run.processor.evidence.total, running.processor.evidence.total)
 
 
-@pytest.mark.parametrize("part", ["robust.level", "history.sums", "history.index", "services.kept", "services.history"])
+@pytest.mark.parametrize(
+    "part", ["robust.level", "history.sums", "history.index", "services.kept", "services.withheld", "services.history"]
+)
 def test_a_state_with_a_damaged_part_is_refused(part: str) -> None:
     run = Harness(Anomaly)
     play(run, range(45))

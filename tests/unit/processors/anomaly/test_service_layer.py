@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -89,6 +90,26 @@ def test_the_layer_alone_says_nothing() -> None:
     surprises(layer, bank, range(200))
     found = surprises(layer, bank, range(200, 220), told=0.0, odd=np.array([0.6, 0.6, 0.5, 0.6, 0.9]))
     assert not found.any()
+
+
+def test_services_whose_values_are_withheld_are_not_asked_and_learn_nothing_also_after_a_restart() -> None:
+    bank, layer = bank_of_shop(), ServiceLayer()
+    nobody = np.zeros(bank.capacity, bool)
+    surprises(layer, bank, range(100))
+    asked = []
+    for number in range(100, 110):
+        matrix, shift = tick(bank, number)
+        layer.score(matrix, shift, np.zeros(len(matrix)))
+        is_open = 103 <= number < 107
+        learnt = replace(matrix, count=np.where(bank.owner == bank.service_numbers["cart"], 0.0, matrix.count))
+        layer.learn(learnt if is_open else matrix, nobody)
+        asked.append(layer.models.arrays["asked"][:2].tolist())
+        fresh = ServiceLayer()
+        fresh.load(layer.state(np.arange(bank.capacity)))
+        layer = fresh
+    cart, payment = np.diff(asked, axis=0).T.tolist()
+    assert cart == [1, 1, 1, 0, 0, 0, 0, 1, 1]
+    assert payment == [1] * 9
 
 
 def test_series_without_a_finite_value_are_in_no_vector() -> None:

@@ -13,7 +13,7 @@ quarter of the week twice.
 Also the ticks of open incidents are learnt, or no peak that raises incidents would ever be known; a single one moves a
 profile by a tenth.
 
-A series gets a place after ``HISTORY_TICKS`` with a value: 1.4 kB, and 20 ns a tick. Young and rare ones cost 4 bytes.
+A series gets a place after ``HISTORY_TICKS`` with a value: 1.4 kB, and 80 ns a tick. Young and rare ones cost 4 bytes.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ A service in an open incident, whose values are withheld from learning, is not a
 score, and a fault is not to become normal.
 
 A service has a model from its first tick with ``MIN_CALLS`` on, while there is room. Its vector lives in the row of
-its error share, which every service that is called has. 30 µs a service and tick, 80 kB a model.
+its error share, which every service that is called has. 50 µs a service and tick, 85 kB a model.
 """
 
 from __future__ import annotations

@@ -35,6 +35,9 @@ AGREEMENT = 0.2
 STRANGE = 4.0
 """Surprise of the mix from which it counts in full."""
 MIN_CALLS = 5.0
+UNIT = 2.0**20
+"""Steps per decade of a vector's values: rounded, so that no order of the series, whose numbers depend on the order of
+the first spans, changes what they add up to."""
 FLOOR = 0.001
 """Smallest usual deviation, decades."""
 
@@ -128,4 +131,4 @@ def vectors_of(matrix: Matrix, shift: Floats, bank: SeriesBank) -> tuple[Rows, F
         vectors[:, i] = (moved / np.maximum(total, 1e-9))[services]
     vectors[:, 3] = matrix.mean[rows]
     vectors[:, 4] = np.log10(1.0 + matrix.count[rows])
-    return rows, vectors
+    return rows, np.rint(vectors * UNIT) / UNIT

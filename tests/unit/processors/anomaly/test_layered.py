@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipeline.testing import Harness
+from pipeline.testing import Harness, span_batch
 from processors.anomaly import Anomaly
 from processors.anomaly.detector import Detector, Matrix, make
 from processors.anomaly.evidence import Evidence
@@ -18,7 +18,7 @@ from processors.anomaly.layered import LayeredDetector
 from processors.anomaly.processor import FROZEN_FROM
 from processors.anomaly.series_bank import DURATION, Series, SeriesBank
 from processors.anomaly.symptoms import Symptoms, without
-from tests.unit.processors.anomaly.shop import Fault, play, told
+from tests.unit.processors.anomaly.shop import Fault, calls, play, send, told
 
 STEP_S = 300.0
 PER_DAY = 288
@@ -132,6 +132,24 @@ def test_with_models_a_restart_anywhere_gives_the_same_incidents_and_the_same_ev
         changes += play(run, range(stop, 112), fault)
         assert told(changes) == expected
         assert np.array_equal(run.processor.evidence.total, running.processor.evidence.total)
+
+
+def test_with_models_splitting_and_reordering_within_a_tick_give_the_same_evidence() -> None:
+    fault = during(90, 100, {"payment": 2.2, "payment!": 0.3})
+    whole, shuffled = Harness(Anomaly), Harness(Anomaly)
+    opened = []
+    for number in range(102):
+        spans = calls(number, fault=fault(number))
+        send(whole, spans)
+        order = np.random.default_rng(number).permutation(len(spans))
+        for part in np.array_split(order, 3):
+            shuffled.traces(span_batch(spans=[spans[i] for i in part.tolist()]))
+        shuffled.advance(10)
+        told_by = [told(list(run.processor.take_changes())) for run in (whole, shuffled)]
+        assert told_by[0] == told_by[1]
+        opened += told_by[0]
+    assert opened
+    assert np.array_equal(np.sort(whole.processor.evidence.total), np.sort(shuffled.processor.evidence.total))
 
 
 @pytest.mark.parametrize(

@@ -66,7 +66,7 @@ def test_the_vector_of_a_service_is_what_its_series_say_by_calls() -> None:
 
     for errors in (4, 9):
         expected = [by_calls([errors - 4, errors - 3]), by_calls([errors - 1]), by_calls([errors - 2])]
-        assert found[errors] == pytest.approx([*expected, matrix.mean[errors], math.log10(8.0)])
+        assert found[errors] == pytest.approx([*expected, matrix.mean[errors], math.log10(8.0)], abs=1e-6)
 
 
 def test_a_mix_never_seen_makes_the_surprises_of_its_service_count_more_and_of_no_other() -> None:

@@ -17,14 +17,14 @@ from __future__ import annotations
 
 import math
 from array import array
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
 import numpy as np
 from opentelemetry.proto.metrics.v1.metrics_pb2 import ExponentialHistogramDataPoint, HistogramDataPoint
 
-from pipeline.codec import point_checks
-from pipeline.codec.otlp_encode import encode, varint
+from pipeline.codec import point_checks, point_fields
+from pipeline.codec.otlp_encode import encode
 from pipeline.codec.projection import (
     DEFAULT_LIMITS,
     Limits,
@@ -53,8 +53,10 @@ from pipeline.model.metrics import (
     SUM,
     SUMMARY,
     MetricBatch,
+    PointFields,
 )
-from pipeline.model.records import HEADER, PARENT, RANGE, Level, PointDefect, Records
+from pipeline.model.records import HEADER, RANGE, Level, PointDefect, Records
+from pipeline.model.snapshot import Temporality
 
 MEMBERS = {
     GAUGE: (5, "gauge"),
@@ -69,6 +71,9 @@ UNDECIDED = 128
 """Bit of ``point_checks`` besides those of ``PointDefect``."""
 
 _MASK = 0xFFFF_FFFF_FFFF_FFFF
+_LENGTH = 0xFFFF_FFFF
+_ROOM_FOR_FIELD = 11
+"""Bytes of a tag and of the longest number or length."""
 
 _TIMES = {2: fixed64("start_time_unix_nano"), 3: fixed64("time_unix_nano")}
 _EXEMPLARS = rows(Level.EXEMPLAR, "Exemplar", optional=True)
@@ -170,14 +175,12 @@ class MetricsProjection(SignalProjection[MetricBatch]):
         bad = point_checks.check(records.payload, records.words, shape, self._places)
         return self._decide(records) if bad else 0
 
-    def as_cumulative(self, batch: MetricBatch, bodies: Mapping[int, bytes]) -> MetricBatch:
+    def as_cumulative(self, batch: MetricBatch, changes: Sequence[PointFields]) -> MetricBatch:
         """See ``MetricBatch.as_cumulative``."""
-        records = _with_bodies(batch.written, bodies)
-        owners = records.column(Level.POINT, PARENT)[np.fromiter(bodies, np.intp, len(bodies))].astype(np.intp)
-        changed = MetricBatch(records, self, batch.item_rows)
-        cumulative = np.zeros(records.count[Level.ITEM], np.uint8)
-        cumulative[owners] = 1
-        return self.decode(encode(changed, self._edits, cumulative))[0]
+        changed = MetricBatch(_with_fields(batch.written, changes), self, batch.item_rows)
+        field = self._fields["aggregation_temporality"]
+        cumulative = changed.records.column(field.level, field.word) == int(Temporality.DELTA)
+        return self.decode(encode(changed, self._edits, cumulative.astype(np.uint8)))[0]
 
     def _decide(self, records: Records) -> int:
         """Look at the points whose numbers came in several parts, which no encoder writes; the points with defects."""
@@ -194,18 +197,30 @@ class MetricsProjection(SignalProjection[MetricBatch]):
         return int(((header & np.uint64(0xFF)) != 0).sum())
 
 
-def _with_bodies(records: Records, bodies: Mapping[int, bytes]) -> Records:
-    """Records in which some points have other bodies, which stand behind the payload."""
-    words, pieces, at = records.words.copy(), [records.payload], len(records.payload)
+def _with_fields(records: Records, changes: Sequence[PointFields]) -> Records:
+    """Records in which some points have other values; their bodies stand behind the payload."""
+    words, pieces = records.words.copy(), [records.payload]
+    payload, at = np.frombuffer(records.payload, np.uint8), len(records.payload)
     first, width = records.first[Level.POINT], records.width[Level.POINT]
-    for row, body in bodies.items():
-        header = b"\x0a" + varint(len(body))
-        pieces += (header, body)
-        at += len(header)
-        place = first + row * width
-        words[place + RANGE] = at << 32 | len(body)
-        words[place + HEADER] = len(header) << 8
-        at += len(body)
+    for change in changes:
+        places = first + change.rows * width
+        ranges = words[places + RANGE]
+        tags = np.array([field.tag for field in change.fields], np.int32)
+        values = np.concatenate([field.values for field in change.fields])
+        present = np.concatenate([field.present for field in change.fields]).view(np.uint8)
+        room = (
+            int((ranges & np.uint64(_LENGTH)).sum())
+            + len(change.blob)
+            + len(ranges) * (_ROOM_FOR_FIELD * len(tags) + point_fields.ROOM_FOR_HEADER)
+        )
+        out = np.empty(room, np.uint8)
+        begins, sizes = np.empty(len(ranges), np.int64), np.empty(len(ranges), np.int64)
+        blob = np.frombuffer(change.blob or b"\0", np.uint8)
+        size = point_fields.rewrite(out, payload, ranges, tags, values, present, blob, begins, sizes)
+        pieces.append(out[:size].tobytes())
+        words[places + RANGE] = (at + begins) << 32 | sizes
+        words[places + HEADER] = (begins - np.append(0, (begins + sizes)[:-1])) << 8
+        at += size
     return records.replaced(words, b"".join(pieces), records.edits)
 
 

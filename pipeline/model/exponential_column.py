@@ -10,11 +10,12 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from opentelemetry.proto.metrics.v1 import metrics_pb2 as pb
 
+from pipeline.model.metrics import PointField
 from pipeline.model.snapshot import Exemplars, ExponentialValues
 from pipeline.model.value_columns import (
     COUNT_MASK,
@@ -24,7 +25,10 @@ from pipeline.model.value_columns import (
     DeltaColumn,
     Floats,
     Indices,
-    put_known,
+    bytes_tag,
+    count_field,
+    fixed64_tag,
+    known_field,
 )
 
 Counts = npt.NDArray[np.uint64]
@@ -87,24 +91,35 @@ class ExponentialColumn(DeltaColumn):
             np.array([one.zero_threshold for one in taken]),
         )
 
-    def put(self, rows: Indices, points: Sequence[Any]) -> None:
+    def fields(self, rows: Indices, columns: Columns, points: Indices) -> tuple[list[PointField], bytes]:  # noqa: ARG002
         """All fields but attributes, times, exemplars and flags."""
-        for row, point in zip(rows.tolist(), points, strict=True):
-            one = self._rows[row]
-            count = one.zero_count
-            for name, buckets in zip(_SIDES, (one.positive, one.negative), strict=True):
-                if not len(buckets.counts):
-                    point.ClearField(name)
-                    continue
-                side, counts = getattr(point, name), buckets.counts.tolist()
-                side.offset = buckets.offset
-                side.bucket_counts[:] = counts
-                count += sum(counts)
-            point.count, point.zero_count = count & COUNT_MASK, one.zero_count & COUNT_MASK
-            point.scale, point.zero_threshold = one.scale, one.zero_threshold
-            put_known(point, "sum", one.total)
-            for name, extreme in zip(self._extremes, (one.minimum, one.maximum), strict=False):
-                put_known(point, name, extreme)
+        taken = [self._rows[row] for row in rows.tolist()]
+        scales = np.array([one.scale for one in taken], np.int64)
+        zeros = np.array([one.zero_count & COUNT_MASK for one in taken], np.uint64)
+        thresholds = np.array([one.zero_threshold for one in taken])
+        blob, counts, sides = bytearray(), zeros.copy(), []
+        for number, side in zip((8, 9), _SIDES, strict=True):
+            ranges = np.zeros(len(taken), np.uint64)
+            for i, one in enumerate(taken):
+                buckets: _Buckets = getattr(one, side)
+                if len(buckets.counts):
+                    counts[i] += buckets.counts.sum()
+                    message = buckets.encoded()
+                    ranges[i] = len(blob) << 32 | len(message)
+                    blob += message
+            sides.append(PointField(bytes_tag(number), ranges, ranges != 0))
+        fields = [
+            count_field(4, counts),
+            known_field(5, np.array([one.total for one in taken])),
+            PointField(6 << 3, (scales << 1 ^ scales >> 63).view(np.uint64) & np.uint64(0xFFFF_FFFF), scales != 0),
+            count_field(7, zeros),
+            *sides,
+        ]
+        if self._extremes:
+            fields.append(known_field(12, np.array([one.minimum for one in taken])))
+            fields.append(known_field(13, np.array([one.maximum for one in taken])))
+        fields.append(PointField(fixed64_tag(14), thresholds.view(np.uint64), thresholds != 0))
+        return fields, bytes(blob)
 
     def state(self, count: int) -> dict[str, Array]:
         """Numbers one per row, buckets one after the other."""
@@ -185,6 +200,12 @@ class _Buckets:
         for one in (self, other):
             counts[one.offset - begin : one.end - begin] += one.counts
         return _Buckets(begin, counts)
+
+    def encoded(self) -> bytes:
+        """As the message ``Buckets``."""
+        return pb.ExponentialHistogramDataPoint.Buckets(
+            offset=self.offset, bucket_counts=self.counts.tolist()
+        ).SerializeToString()
 
     def above(self, last: int) -> tuple[int, _Buckets]:
         """How many are in the buckets up to index ``last``, and the buckets above."""

@@ -66,8 +66,8 @@ class Points:
     def __init__(self, metrics: MetricBatch) -> None:
         self.columns = CachedColumns(metrics)
         self._metrics = metrics
-        self.start = _times(metrics["start_time_unix_nano"])
-        self.time = _times(metrics["time_unix_nano"])
+        self.start = times(metrics["start_time_unix_nano"])
+        self.time = times(metrics["time_unix_nano"])
         self.flags: list[int] = metrics["flags"].tolist()
         self.temporality: list[int] = metrics["aggregation_temporality"].codes.tolist()
         self._types: list[int] = metrics["metric.type"].codes.tolist()
@@ -245,7 +245,8 @@ class ResourceNumbers:
         self._free.extend(gone)
 
 
-def _times(column: npt.NDArray[np.uint64]) -> Int64s:
+def times(column: npt.NDArray[np.uint64]) -> Int64s:
+    """int64[n]: nanoseconds since 1970, or the largest number where they do not fit."""
     return np.minimum(column, np.uint64(_LARGEST_TIME)).astype(np.int64)
 
 

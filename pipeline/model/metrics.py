@@ -5,7 +5,7 @@ Points of all types of metrics stand in one table; the columns of their metric a
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import Any, ClassVar, NamedTuple, Protocol, Self
 from weakref import WeakKeyDictionary
@@ -17,7 +17,7 @@ from opentelemetry.proto.metrics.v1 import metrics_pb2 as pb
 
 from pipeline.model.attribute_text import plain_value, value_text
 from pipeline.model.batch import Batch, BatchProjection
-from pipeline.model.column import Floats, Int32s, Int64s
+from pipeline.model.column import Bools, Floats, Int32s, Int64s
 from pipeline.model.records import PARENT, Field, Kind, Level, Records, ValueType, Words
 from pipeline.model.snapshot import Point
 
@@ -163,10 +163,38 @@ class FlatProjection:
         return False
 
 
+class PointField(NamedTuple):
+    """A field of k data points.
+
+    Attributes:
+        tag: As encoded; its wire type says what the values are.
+        values: uint64[k], eight bytes as a word, numbers of varints, or ranges in a blob.
+        present: bool[k], False: the point has no such field.
+    """
+
+    tag: int
+    values: Words
+    present: Bools
+
+
+class PointFields(NamedTuple):
+    """Other values for k data points.
+
+    Attributes:
+        rows: int64[k], in the table of points.
+        fields: By ascending number. Whatever the points have of these fields is replaced.
+        blob: What ranges among the values point into.
+    """
+
+    rows: Int64s
+    fields: tuple[PointField, ...]
+    blob: bytes
+
+
 class MetricProjection(BatchProjection, Protocol):
     """What a batch of metrics needs of the decoder that made it."""
 
-    def as_cumulative(self, batch: MetricBatch, bodies: Mapping[int, bytes]) -> MetricBatch:
+    def as_cumulative(self, batch: MetricBatch, changes: Sequence[PointFields]) -> MetricBatch:
         """See ``MetricBatch.as_cumulative``."""
 
 
@@ -226,14 +254,14 @@ class MetricBatch(Batch):
         """uint64[n]: the type of each point's metric, as a number."""
         return self.words(self._field("metric.type"))
 
-    def as_cumulative(self, bodies: Mapping[int, bytes]) -> MetricBatch:
-        """The batch with other points in some rows of the table of points, whose metrics are cumulative from now on.
+    def as_cumulative(self, changes: Sequence[PointFields]) -> MetricBatch:
+        """The batch with other values in some points, and no metric of delta temporality left.
 
         Args:
-            bodies: Row → encoded data point; for all points of a metric that are in the batch, or none.
+            changes: No row comes twice.
         Cost: one copy of the batch's bytes, and a second decoding.
         """
-        return self.projection.as_cumulative(self, bodies)
+        return self.projection.as_cumulative(self, changes)
 
     def children(self, level: Level) -> tuple[Int64s, Int64s]:
         """The exemplars or quantiles of the points: the index of the point in the batch, and their rows."""

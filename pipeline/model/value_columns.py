@@ -1,13 +1,12 @@
 """The values of series that keep what was received last: one class per type of metric.
 
 A *column* here holds the values of m series of one metric. ``store`` takes points over, ``values`` hands them out in
-the form that meters use, so that whoever renders snapshots of meters renders these too; ``put`` writes them into a data
-point. Delta points are added to what is there (OpenTelemetry data model, "Sums: Delta-to-Cumulative").
+the form that meters use, so that whoever renders snapshots of meters renders these too; ``fields`` as fields of data
+points. Delta points are added to what is there (OpenTelemetry data model, "Sums: Delta-to-Cumulative").
 """
 
 from __future__ import annotations
 
-import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
@@ -15,6 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from pipeline.model.metrics import PointField
 from pipeline.model.snapshot import Exemplars, HistogramValues, NumberValues, SummaryValues, Values
 
 Array = npt.NDArray[Any]
@@ -58,8 +58,10 @@ class DeltaColumn(ValueColumn):
     """Values of a type that has a delta form."""
 
     @abstractmethod
-    def put(self, rows: Indices, points: Sequence[Any]) -> None:
-        """Write the values of rows into data points of the official classes."""
+    def fields(self, rows: Indices, columns: Columns, points: Indices) -> tuple[list[PointField], bytes]:
+        """The values of rows as fields of the points that were stored there, by ascending number, and the blob that
+        ranges among them point into.
+        """
 
     @abstractmethod
     def state(self, count: int) -> dict[str, Array]:
@@ -123,14 +125,13 @@ class NumberColumn(ArrayColumn):
         """Copies."""
         return NumberValues(self._real(rows), exemplars)
 
-    def put(self, rows: Indices, points: Sequence[Any]) -> None:
+    def fields(self, rows: Indices, columns: Columns, points: Indices) -> tuple[list[PointField], bytes]:  # noqa: ARG002
         """``as_int`` or ``as_double``."""
-        whole, real, is_whole = (self._arrays[name][rows].tolist() for name in ("whole", "real", "is_whole"))
-        for i, point in enumerate(points):
-            if is_whole[i]:
-                point.as_int = whole[i]
-            else:
-                point.as_double = real[i]
+        whole, real, is_whole = (self._arrays[name][rows] for name in ("whole", "real", "is_whole"))
+        return [
+            PointField(fixed64_tag(4), real.view(np.uint64), ~is_whole),
+            PointField(fixed64_tag(6), whole.view(np.uint64), is_whole),
+        ], b""
 
     def _real(self, rows: Indices) -> Floats:
         whole = self._arrays["whole"][rows].astype(np.float64)
@@ -166,16 +167,20 @@ class HistogramColumn(ArrayColumn):
         counts = self._arrays["counts"][rows].astype(np.float64)
         return HistogramValues(self.bounds, counts, self._arrays["sum"][rows], exemplars)
 
-    def put(self, rows: Indices, points: Sequence[Any]) -> None:
+    def fields(self, rows: Indices, columns: Columns, points: Indices) -> tuple[list[PointField], bytes]:
         """Count, buckets where the point has some, sum and extremes where they are known."""
-        buckets = self._arrays["counts"][rows].tolist()
-        optional = {name: self._arrays[name][rows].tolist() for name in ("sum", *self._extremes)}
-        for i, (point, counts) in enumerate(zip(points, buckets, strict=True)):
-            point.count = sum(counts) & COUNT_MASK
-            if point.bucket_counts:
-                point.bucket_counts[:] = counts
-            for name, values in optional.items():
-                put_known(point, name, values[i])
+        counts = self._arrays["counts"][rows]
+        size = 8 * counts.shape[1]
+        lists = columns["bucket_counts"].offsets
+        buckets = np.arange(len(rows), dtype=np.uint64) * np.uint64(size) << np.uint64(32) | np.uint64(size)
+        fields = [
+            count_field(4, counts.sum(axis=1, dtype=np.uint64)),
+            known_field(5, self._arrays["sum"][rows]),
+            PointField(bytes_tag(6), buckets, lists[points] < lists[points + 1]),
+        ]
+        numbers = zip((11, 12), self._extremes, strict=False)
+        fields += [known_field(number, self._arrays[name][rows]) for number, name in numbers]
+        return fields, counts.astype("<u8", copy=False).tobytes()
 
     def _counts(self, columns: Columns, points: Indices) -> Array:
         """uint64[points, bounds + 1]. A histogram without bounds may come without buckets, but has a count."""
@@ -219,12 +224,24 @@ class SummaryColumn(ValueColumn):
         return SummaryValues(self.quantiles, self._quantiles[rows], self._counts[rows], self._sums[rows], exemplars)
 
 
-def put_known(point: Any, name: str, value: float) -> None:
-    """An optional number of a data point; NaN: unknown."""
-    if math.isnan(value):
-        point.ClearField(name)
-    else:
-        setattr(point, name, value)
+def fixed64_tag(number: int) -> int:
+    """Of a field of eight bytes."""
+    return number << 3 | 1
+
+
+def bytes_tag(number: int) -> int:
+    """Of a message, bytes, or packed numbers."""
+    return number << 3 | 2
+
+
+def count_field(number: int, counts: npt.NDArray[np.uint64]) -> PointField:
+    """A fixed64, which is left out where it is 0."""
+    return PointField(fixed64_tag(number), counts, counts != 0)
+
+
+def known_field(number: int, values: Floats) -> PointField:
+    """An optional double; NaN: unknown."""
+    return PointField(fixed64_tag(number), values.view(np.uint64), ~np.isnan(values))
 
 
 def _longer(column: Array, rows: int) -> Array:

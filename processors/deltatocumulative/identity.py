@@ -12,10 +12,12 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any
 
+import numpy as np
 from opentelemetry.proto.common.v1.common_pb2 import InstrumentationScope, KeyValue
 
 from pipeline.model.attribute_text import plain_value
 from pipeline.model.metrics import MetricBatch
+from pipeline.model.records import Level
 from pipeline.model.resources import identity, parse_resource
 
 SIZE = 16
@@ -31,16 +33,18 @@ class FamilyIdentities:
     def __init__(self) -> None:
         self._cached = lru_cache(_CACHED_FAMILIES)(_family)
 
-    def of(self, metrics: MetricBatch) -> dict[int, bytes]:
-        """Per row of the table of metrics, for the metrics that have points in the batch."""
-        found: dict[int, bytes] = {}
+    def of(self, metrics: MetricBatch) -> list[bytes | None]:
+        """Per row of the table of metrics; None for metrics that have no points in the batch."""
+        found: list[bytes | None] = [None] * metrics.records.count[Level.ITEM]
+        is_first = np.zeros(len(metrics), bool)
+        is_first[np.unique(metrics.metric_rows, return_index=True)[1]] = True
+        metrics = metrics.where(is_first)
         texts = [metrics[column] for column in ("scope", "metric.name", "metric.unit")]
         types, is_monotonic = metrics["metric.type"].codes, metrics["is_monotonic"]
         for i, row in enumerate(metrics.metric_rows.tolist()):
-            if row not in found:
-                scope, name, unit = (text.values[text.codes[i]] if text.codes[i] >= 0 else "" for text in texts)
-                resource = metrics.resource_bytes(int(metrics.resource_rows[i]))
-                found[row] = self._cached(resource, scope, name, unit, int(types[i]), bool(is_monotonic[i]))
+            scope, name, unit = (text.values[text.codes[i]] if text.codes[i] >= 0 else "" for text in texts)
+            resource = metrics.resource_bytes(int(metrics.resource_rows[i]))
+            found[row] = self._cached(resource, scope, name, unit, int(types[i]), bool(is_monotonic[i]))
         return found
 
 

@@ -74,15 +74,15 @@ class DeltaToCumulative(Processor):
         if not is_delta.any():
             return metrics
         deltas = metrics.where(is_delta)
-        bodies, dropped = self._accumulator.add(deltas)
-        self._telemetry.count(POINTS, len(bodies))
+        changes, goes_on, dropped = self._accumulator.add(deltas)
+        self._telemetry.count(POINTS, int(goes_on.sum()))
         for reason, points in dropped.items():
             self._telemetry.count(POINTS, points, error=reason)
             self._telemetry.logger.limited(reason, _ADVICE[reason], points=points)
         if dropped:
-            is_delta[is_delta] = [row not in bodies for row in deltas.item_rows.tolist()]
+            is_delta[is_delta] = ~goes_on
             metrics = metrics.where(~is_delta)  # what is still delta was dropped
-        return metrics.as_cumulative(bodies) if bodies else metrics
+        return metrics.as_cumulative(changes) if goes_on.any() else metrics
 
     def tick(self, now_unix_nano: int) -> None:  # noqa: ARG002 - age is measured by the monotonic clock
         """Forget stale streams."""

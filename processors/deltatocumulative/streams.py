@@ -25,15 +25,16 @@ MAX_ALIASES = 4
 
 
 class Stream:
-    """One stream: where its totals stand, and under which keys it is found."""
+    """One stream: where its totals stand, under which keys it is found, and in which turn a point of it came last."""
 
-    __slots__ = ("aliases", "identity", "row", "rows")
+    __slots__ = ("aliases", "identity", "row", "rows", "turn")
 
     def __init__(self, identity: bytes, rows: StreamRows) -> None:
         self.identity = identity
         self.rows = rows
         self.row = -1
         self.aliases: list[bytes] = []
+        self.turn: object = None
 
 
 class StreamRows(ValueRows[Stream]):
@@ -62,12 +63,14 @@ class Streams:
 
     Args:
         max_streams: No more are created.
+    Attributes:
+        by_alias: The streams by what points of them have in common while they are encoded alike.
     """
 
     def __init__(self, max_streams: int) -> None:
         self._max_streams = max_streams
         self._by_identity: dict[bytes, Stream] = {}
-        self._by_alias: dict[bytes, Stream] = {}
+        self.by_alias: dict[bytes, Stream] = {}
         self._rows: dict[tuple[int, tuple[float, ...]], StreamRows] = {}
 
     def __len__(self) -> int:
@@ -76,10 +79,6 @@ class Streams:
     def __iter__(self) -> Iterator[StreamRows]:
         """All that have streams."""
         return iter(self._rows.values())
-
-    def known(self, alias: bytes) -> Stream | None:
-        """The stream of points that were met before in this encoding."""
-        return self._by_alias.get(alias)
 
     def find(self, identity: bytes, alias: bytes, kind: int, bounds: Sequence[float]) -> Stream | None:
         """The stream with an identity, known by this encoding from now on. Created where it is new, without points;
@@ -92,7 +91,7 @@ class Streams:
             stream = self.create(identity, kind, bounds)
         if len(stream.aliases) < MAX_ALIASES:
             stream.aliases.append(alias)
-            self._by_alias[alias] = stream
+            self.by_alias[alias] = stream
         return stream
 
     def create(self, identity: bytes, kind: int, bounds: Sequence[float]) -> Stream:
@@ -114,7 +113,7 @@ class Streams:
         self._leave(stream)
         del self._by_identity[stream.identity]
         for alias in stream.aliases:
-            del self._by_alias[alias]
+            del self.by_alias[alias]
 
     def expire(self, oldest_ns: int) -> None:
         """Forget the streams of which no point has come since this monotonic time."""

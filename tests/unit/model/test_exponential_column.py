@@ -11,6 +11,7 @@ from opentelemetry.proto.metrics.v1.metrics_pb2 import ExponentialHistogramDataP
 
 from pipeline.codec.otlp_metrics import MetricsProjection
 from pipeline.model.exponential_column import ExponentialColumn
+from pipeline.model.metrics import PointFields
 
 COLUMNS = (
     *("scale", "sum", "min", "max", "zero_count", "zero_threshold"),
@@ -34,8 +35,9 @@ def added(*points: Any, max_buckets: int = 160) -> Any:
     column.resize(1)
     for number, one in enumerate(points):
         column.store(np.array([0]), _decoded(one), np.array([0]), np.array([number > 0]))
-    out = ExponentialHistogramDataPoint()
-    column.put(np.array([0]), [out])
+    batch = _decoded(points[-1])
+    fields, blob = column.fields(np.array([0]), batch, np.array([0]))
+    (out,) = batch.as_cumulative([PointFields(np.array([0]), tuple(fields), blob)]).iter()
     return out
 
 

@@ -90,7 +90,7 @@ def test_long_attributes_are_told_apart_but_not_kept() -> None:
     for end in (10, 20):
         rows = [{"attributes": {"sql": "x" * 100_000 + last}, **at(0, end)} for last in "ab"]
         assert [point.as_double for point in send(run, *rows)] == [end / 10] * 2
-    assert max(map(len, run.processor._streams._by_alias)) < 100
+    assert max(map(len, run.processor._streams.by_alias)) < 100
 
 
 def test_stale_streams_are_forgotten() -> None:
@@ -106,7 +106,7 @@ def test_stale_streams_are_forgotten() -> None:
     assert run.own.value(TRACKED) == 0
     assert run.own.value("otelcol_deltatocumulative_streams_max_stale") == 300
     assert list(run.processor._streams) == []
-    assert run.processor._streams._by_alias == {}
+    assert run.processor._streams.by_alias == {}
 
 
 def test_what_is_no_delta_keeps_its_bytes() -> None:

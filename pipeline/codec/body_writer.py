@@ -5,7 +5,8 @@
     written: │ trace_id │ name │ attribute b │ new a │ c │ new d │ kind │ …        attributes side by side
 
 An attribute that was set takes the place of the first of its key, or follows on the last attribute; all of a key go
-where it was removed. Attributes end up side by side, so that one range holds them all. Of rows above items, what was
+where it was removed. Attributes end up side by side, so that one range holds them all. Of a message in the element (the
+Status of a Span) the fields that were changed stand last. Of rows above items, what was
 changed lies in a message of their own (the Resource of a ResourceSpans), and the items below are left out.
 
 A body that is damaged is left as it is. Cython in pure Python mode: runs compiled and uncompiled with the same results.
@@ -27,6 +28,8 @@ BOOL = cython.declare(cython.int, 2)
 INT = cython.declare(cython.int, 3)
 DOUBLE = cython.declare(cython.int, 4)
 EMPTY = cython.declare(cython.int, 8)
+TEXT = cython.declare(cython.int, 1)
+NUMBER = cython.declare(cython.int, 2)
 
 if not cython.compiled:
 
@@ -71,39 +74,36 @@ def close_element(
 
 
 @cython.cfunc
+@cython.inline
 @cython.nogil
 @cython.exceptval(check=False)
-def put_attribute(table: Table, i: cython.int, row: cython.Py_ssize_t, at: cython.Py_ssize_t) -> cython.Py_ssize_t:
-    """Position after the attribute of edit i as its cell has it; nothing is written where the cell is absent."""
-    out: cython.p_uchar = table.out
-    cell: cython.Py_ssize_t = table.first + row * table.width + table.edits[i * 3 + 1]
+def value_size(table: Table, cell: cython.Py_ssize_t) -> cython.Py_ssize_t:
+    """Size of the AnyValue that a cell holds."""
     kind: cython.int = table.words[cell]
     word: cython.ulonglong = table.words[cell + 1]
     low32: cython.ulonglong = 0xFFFFFFFF
-    key: cython.Py_ssize_t = table.edits[i * 3]
-    key_size: cython.Py_ssize_t = table.edits[i * 3 + 3] - key
     size: cython.Py_ssize_t = word & low32
-    value: cython.Py_ssize_t
-    j: cython.int
-    if kind == ABSENT:
-        return at
     if kind == BOOL:
-        value = 2
-    elif kind == INT:
-        value = 1 + varint_size(word)
-    elif kind == DOUBLE:
-        value = 9
-    elif kind == EMPTY:
-        value = 0
-    else:
-        value = 1 + varint_size(size) + size
-    at = put_varint(out, at, table.attribute_tag)
-    at = put_varint(out, at, 1 + varint_size(key_size) + key_size + 1 + varint_size(value) + value)
-    out[at] = 0x0A
-    at = put_varint(out, at + 1, key_size)
-    at = put_bytes(out, at, table.keys, key, key + key_size)
-    out[at] = 0x12
-    at = put_varint(out, at + 1, value)
+        return 2
+    if kind == INT:
+        return 1 + varint_size(word)
+    if kind == DOUBLE:
+        return 9
+    if kind == EMPTY:
+        return 0
+    return 1 + varint_size(size) + size
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def put_value(table: Table, cell: cython.Py_ssize_t, at: cython.Py_ssize_t) -> cython.Py_ssize_t:
+    """Position after the length of the AnyValue that a cell holds, and the AnyValue."""
+    out: cython.p_uchar = table.out
+    kind: cython.int = table.words[cell]
+    word: cython.ulonglong = table.words[cell + 1]
+    j: cython.int
+    at = put_varint(out, at, value_size(table, cell))
     if kind == EMPTY:
         return at
     if kind == BOOL or kind == INT:
@@ -119,17 +119,122 @@ def put_attribute(table: Table, i: cython.int, row: cython.Py_ssize_t, at: cytho
 
 
 @cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def put_attribute(table: Table, i: cython.int, row: cython.Py_ssize_t, at: cython.Py_ssize_t) -> cython.Py_ssize_t:
+    """Position after the attribute of edit i as its cell has it; nothing is written where the cell is absent."""
+    out: cython.p_uchar = table.out
+    cell: cython.Py_ssize_t = table.first + row * table.width + table.edits[i * 4 + 1]
+    key: cython.Py_ssize_t = table.edits[i * 4]
+    key_size: cython.Py_ssize_t = table.edits[i * 4 + 4] - key
+    value: cython.Py_ssize_t
+    if table.words[cell] == ABSENT:
+        return at
+    value = value_size(table, cell)
+    at = put_varint(out, at, table.attribute_tag)
+    at = put_varint(out, at, 1 + varint_size(key_size) + key_size + 1 + varint_size(value) + value)
+    out[at] = 0x0A
+    at = put_varint(out, at + 1, key_size)
+    at = put_bytes(out, at, table.keys, key, key + key_size)
+    out[at] = 0x12
+    return put_value(table, cell, at + 1)
+
+
+@cython.cfunc
 @cython.inline
 @cython.nogil
 @cython.exceptval(check=False)
-def put_text(table: Table, i: cython.int, row: cython.Py_ssize_t, at: cython.Py_ssize_t) -> cython.Py_ssize_t:
-    """Position after the text of edit i, which is left out where it is empty."""
-    word: cython.ulonglong = table.words[table.first + row * table.width + table.edits[i * 3 + 1]]
+def put_field(
+    table: Table, i: cython.int, row: cython.Py_ssize_t, tag: cython.ulonglong, at: cython.Py_ssize_t
+) -> cython.Py_ssize_t:
+    """Position after the field of edit i, under a tag; it is left out where it is empty, 0 or absent."""
+    cell: cython.Py_ssize_t = table.first + row * table.width + table.edits[i * 4 + 1]
+    form: cython.int = table.edits[i * 4 + 3] & 7
+    word: cython.ulonglong = table.words[cell]
     low32: cython.ulonglong = 0xFFFFFFFF
-    if word & low32 == 0:
+    if word == 0 or (form == TEXT and word & low32 == 0):
         return at
-    at = put_varint(table.out, at, cython.cast(cython.ulonglong, table.edits[i * 3 + 2]))
-    return put_range(table, at, word)
+    at = put_varint(table.out, at, tag)
+    if form == NUMBER:
+        return put_varint(table.out, at, word)
+    if form == TEXT:
+        return put_range(table, at, word)
+    return put_value(table, cell, at)
+
+
+@cython.cfunc
+@cython.inline
+@cython.nogil
+@cython.exceptval(check=False)
+def edit_of(table: Table, tag: cython.ulonglong, inner: cython.ulonglong, row: cython.Py_ssize_t) -> cython.int:
+    """The last edit of a row that concerns the field with a tag, or the one with another tag in it; -1: none."""
+    i: cython.int
+    found: cython.int = -1
+    for i in range(table.count):
+        if (
+            cython.cast(cython.ulonglong, table.edits[i * 4 + 2]) == tag
+            and cython.cast(cython.ulonglong, table.edits[i * 4 + 3] >> 3) == inner
+            and table.touched[i * table.rows + row]
+        ):
+            found = i
+    return found
+
+
+@cython.cfunc
+@cython.inline
+@cython.nogil
+@cython.exceptval(check=False)
+def is_opened(table: Table, tag: cython.ulonglong, row: cython.Py_ssize_t) -> cython.bint:
+    """Whether some edit of a row concerns a field of the message with a tag."""
+    i: cython.int
+    for i in range(table.count):
+        if (
+            cython.cast(cython.ulonglong, table.edits[i * 4 + 2]) == tag
+            and table.edits[i * 4 + 3] >> 3
+            and table.touched[i * table.rows + row]
+        ):
+            return True
+    return False
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def put_opened(
+    table: Table,
+    b: cython.p_uchar,
+    p: cython.Py_ssize_t,
+    e: cython.Py_ssize_t,
+    tag: cython.ulonglong,
+    row: cython.Py_ssize_t,
+    stamp: cython.longlong,
+    at: cython.Py_ssize_t,
+) -> cython.Py_ssize_t:
+    """Write the message ``b[p:e]`` under its tag, its fields as they were changed; -1 where it is damaged."""
+    body: cython.Py_ssize_t = at + varint_size(tag) + varint_size(e - p)
+    end: cython.Py_ssize_t = body
+    run: cython.Py_ssize_t = p
+    begin: cython.Py_ssize_t
+    inner: cython.ulonglong
+    i: cython.int
+    while p < e:
+        begin = p
+        p, inner = read_varint(b, p, e)
+        if p < 0:
+            return -1
+        p = skip_field(b, p, e, inner)
+        if p < 0:
+            return -1
+        if edit_of(table, tag, inner, row) >= 0:
+            end = put_bytes(table.out, end, b, run, begin)
+            run = p
+    end = put_bytes(table.out, end, b, run, p)
+    for i in range(table.count):
+        inner = table.edits[i * 4 + 3] >> 3
+        if inner and table.seen[i] != stamp and edit_of(table, tag, inner, row) == i:
+            table.seen[i] = stamp
+            end = put_field(table, i, row, inner, end)
+    return end + close_element(table.out, at, body, end, tag)
 
 
 @cython.cfunc
@@ -197,7 +302,7 @@ def put_attributes(
     table.run_end = p
     at = put_bytes(table.out, at, b, run, p)
     for i in range(table.count):
-        if table.edits[i * 3 + 2] == 0 and table.touched[i * table.rows + row] and table.seen[i] != stamp:
+        if table.edits[i * 4 + 2] == 0 and table.touched[i * table.rows + row] and table.seen[i] != stamp:
             at = put_attribute(table, i, row, at)
     table.block_end = at
     return at
@@ -219,6 +324,7 @@ def put_fields(
     """``put_message``; -2 where attributes are scattered and not ``is_all``."""
     run: cython.Py_ssize_t = p
     begin: cython.Py_ssize_t
+    size: cython.Py_ssize_t
     tag: cython.ulonglong
     i: cython.int
     j: cython.int
@@ -247,24 +353,38 @@ def put_fields(
                 return -2
             at = put_bytes(table.out, at, b, run, begin)
             run = p
-        elif table.texts:
-            j = -1
-            for i in range(table.count):
-                if cython.cast(cython.ulonglong, table.edits[i * 3 + 2]) == tag and table.touched[i * table.rows + row]:
-                    j = i
+        elif table.fields:
+            j = edit_of(table, tag, 0, row)
             if j >= 0:
                 at = put_bytes(table.out, at, b, run, begin)
                 run = p
                 if table.seen[j] != stamp:
                     table.seen[j] = stamp
-                    at = put_text(table, j, row, at)
+                    at = put_field(table, j, row, tag, at)
+            elif is_opened(table, tag, row):
+                at = put_bytes(table.out, at, b, run, begin)
+                run = p
+                begin, tag = read_varint(b, begin, e)
+                begin, size = read_length(b, begin, e)
+                at = put_opened(table, b, begin, begin + size, tag, row, stamp, at)
+                if at < 0:
+                    return -1
     at = put_bytes(table.out, at, b, run, p)
     if not is_done:
         at = put_attributes(table, b, e, e, row, stamp, True, at)
-    if table.texts:
+    if table.fields:
         for i in range(table.count):
-            if table.edits[i * 3 + 2] != 0 and table.touched[i * table.rows + row] and table.seen[i] != stamp:
-                at = put_text(table, i, row, at)
+            tag = table.edits[i * 4 + 2]
+            if tag == 0 or not table.touched[i * table.rows + row] or table.seen[i] == stamp:
+                continue
+            if not table.edits[i * 4 + 3] >> 3:
+                table.seen[i] = stamp
+                at = put_field(table, i, row, tag, at)
+                continue
+            begin = at
+            at = put_opened(table, b, e, e, tag, row, stamp, at)
+            if at == begin + varint_size(tag) + 1:  # nothing was put into a message that is not there
+                at = begin
     return at
 
 

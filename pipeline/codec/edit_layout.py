@@ -13,10 +13,12 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from pipeline.codec.projection import Messages
-from pipeline.model.records import Level
+from pipeline.model.records import Kind, Level
 
 _LENGTH = 2
 """Wire type of messages and texts."""
+TEXT, NUMBER, VALUE = 1, 2, 3
+"""How a field is written: see ``edit_table.Table``."""
 
 
 class Shape(NamedTuple):
@@ -43,12 +45,16 @@ class Place(NamedTuple):
     """Where a column stands in a message.
 
     Attributes:
-        tag: Of the attributes, or of the text.
-        key: Of the attribute; None: it is a text.
+        tag: Of the attributes, of the field, or of the message that the field is in.
+        key: Of the attribute; None: it is a field.
+        form: How a field is written, as ``edit_table.Table`` takes it; 0: an attribute.
+        inner: Tag of the field in that message; 0: it is in the element itself.
     """
 
     tag: int
     key: bytes | None
+    form: int = 0
+    inner: int = 0
 
 
 Shapes = dict[Level, Shape]
@@ -78,12 +84,28 @@ def shapes(messages: Messages, item_level: Level) -> Shapes:
 
 def place(messages: Messages, message: str, column: str) -> Place | None:
     """Where a column stands in a message, as an attribute or a text; None where it does not."""
+    field = _field(messages, message, column)
+    if field is not None:
+        return Place(field[0], None, field[1])
     for number, entry in messages[message].items():
-        if entry.op == "string" and entry.column == column:
-            return Place(_tag(number), None)
+        inside = _field(messages, entry.child, column) if entry.op == "message" else None
+        if inside is not None:
+            return Place(_tag(number), None, inside[1], inside[0])
     for number, prefix in _attributes(messages, message):
         if column.startswith(prefix):
             return Place(_tag(number), column.removeprefix(prefix).encode())
+    return None
+
+
+def _field(messages: Messages, message: str, column: str) -> tuple[int, int] | None:
+    """Tag and form of the field that a column is; None where a message has none that can be changed."""
+    for number, entry in messages[message].items():
+        is_field = entry.column == column and (entry.op in ("string", "value") or entry.kind == Kind.ENUM)
+        if is_field:
+            is_number = entry.kind == Kind.ENUM
+            return number << 3 | (
+                0 if is_number else _LENGTH
+            ), NUMBER if is_number else TEXT if entry.op == "string" else VALUE
     return None
 
 

@@ -23,7 +23,7 @@ cdef class Table:
     cdef Py_ssize_t choice_width
     cdef Py_ssize_t choice_word
     cdef int count
-    cdef int texts
+    cdef int fields
     cdef bint is_swapping
     cdef bint is_listing
     cdef bint is_cumulative

@@ -1,7 +1,7 @@
 # cython: boundscheck=False, wraparound=False, initializedcheck=False, cdivision=True
 """Table: rows of a batch, how their elements are written, and what was changed in them.
 
-    edits:   │ key begins │ word │ tag of a text │ … │ keys end │        touched: per edit, the rows it concerns
+    edits:   │ key begins │ word │ tag │ form │ … │ keys end │            touched: per edit, the rows it concerns
     choices: what elements came in (the member of a metric's oneof) decides the tag of their attributes
 
 Bytes that the walker skipped come by here for the first time, so every read is preceded by a comparison with the end of
@@ -20,6 +20,8 @@ else:
     from pipeline.wire_format import read_length, read_varint, skip_field
 
 _nothing = np.zeros(1, np.uint64)
+TEXT = cython.declare(cython.int, 1)
+NUMBER = cython.declare(cython.int, 2)
 
 if not cython.compiled:
 
@@ -53,20 +55,21 @@ class Table:
         choices: int32[8]; per choice that elements may have come in the tag of their attributes, of metrics the tag of
             the member; the first one where there is no choice.
         keys: The keys of the changed attributes, joined.
-        edits: int32[m * 3 + 1]; per edit where its key begins, its word, and the tag of a text (0: an attribute); at
-            last where the keys end.
+        edits: int32[m * 4 + 1]; per edit where its key begins, its word, the tag of the field (0: an attribute), and
+            how the field is written: ``TEXT``, ``NUMBER`` or ``VALUE`` (an AnyValue), and above these bits its tag in
+            the message that ``tag`` then means (0: the field is in the element itself); at last where the keys end.
         touched: uint8[m * rows]; per edit the rows that it concerns.
         swaps: uint64; per attribute of the rows that are written, as ``list_pairs`` gives them, 0 where it stays, all
             ones where it goes, else the range of the KeyValue that takes its place. None: all stay.
     """
 
     def __init__(self, payload, extra, words, shape, tags, choices, keys, edits, touched, swaps):  # type: ignore[no-untyped-def]
-        seen = np.zeros(len(edits) // 3 + 1, np.int64)
+        seen = np.zeros(len(edits) // 4 + 1, np.int64)
         self._keep = (payload, extra, words, choices, keys, edits, touched, swaps, seen)
         self.first, self.width, self.rows = shape[0], shape[1], shape[2]
         self.choice_first, self.choice_width, self.choice_word = shape[3], shape[4], shape[5]
         self.element_tag, self.nested_tag, self.children_tag = tags[0], tags[1], tags[2]
-        self.count = len(edits) // 3
+        self.count = len(edits) // 4
         self.is_swapping = swaps is not None
         self.is_listing = self.is_cumulative = False
         self.ordinal = self.block_begin = self.block_end = self.run_end = 0
@@ -91,13 +94,13 @@ class Table:
         bit: cython.ulonglong = 1
         size: cython.int
         i: cython.int
-        self.texts = 0
+        self.fields = 0
         self.key_sizes = 0
         for i in range(self.count):
-            if self.edits[i * 3 + 2] != 0:
-                self.texts += 1
+            if self.edits[i * 4 + 2] != 0:
+                self.fields += 1
             else:
-                size = self.edits[i * 3 + 3] - self.edits[i * 3]
+                size = self.edits[i * 4 + 4] - self.edits[i * 4]
                 self.key_sizes |= bit << (size if size < 63 else 63)
 
 
@@ -159,9 +162,9 @@ def find_edit(table: Table, b: cython.p_uchar, key: cython.ulonglong, row: cytho
     if size == 0 or not (table.key_sizes >> (size if size < 63 else 63)) & bit:
         return -1
     for i in range(table.count):
-        begin = table.edits[i * 3]
+        begin = table.edits[i * 4]
         if (
-            table.edits[i * 3 + 3] - begin == size
+            table.edits[i * 4 + 4] - begin == size
             and table.touched[i * table.rows + row]
             and same_bytes(b, key >> 32, table.keys, begin, size)
         ):
@@ -275,6 +278,7 @@ def growth_of(table: Table, rows: cython.p_int, n: cython.Py_ssize_t, is_all: cy
     row: cython.Py_ssize_t
     cell: cython.Py_ssize_t
     kind: cython.ulonglong
+    form: cython.int
     i: cython.Py_ssize_t
     j: cython.int
     for j in range(table.count):
@@ -282,12 +286,13 @@ def growth_of(table: Table, rows: cython.p_int, n: cython.Py_ssize_t, is_all: cy
             row = i if is_all else rows[i]
             if not table.touched[j * table.rows + row]:
                 continue
-            cell = table.first + row * table.width + table.edits[j * 3 + 1]
-            total += table.edits[j * 3 + 3] - table.edits[j * 3] + 48
+            cell = table.first + row * table.width + table.edits[j * 4 + 1]
+            total += table.edits[j * 4 + 4] - table.edits[j * 4] + 48
             kind = table.words[cell]
-            if table.edits[j * 3 + 2] != 0:
+            form = table.edits[j * 4 + 3] & 7
+            if form == TEXT:
                 total += cython.cast(cython.Py_ssize_t, kind & low32)
-            elif kind == 1 or 5 <= kind <= 7:
+            elif form != NUMBER and (kind == 1 or 5 <= kind <= 7):
                 total += cython.cast(cython.Py_ssize_t, table.words[cell + 1] & low32)
     return total
 

@@ -163,7 +163,9 @@ class ItemEdits:
         for edit in edits:
             found = self._place(next(iter(shape.messages.values())), edit.column)
             assert found is not None, edit.column  # noqa: S101 - the editor has asked
-            described += (len(keys), edit.field.word, 0 if found.key is not None else found.tag)
+            is_attribute = found.key is not None
+            form = found.form | found.inner << 3
+            described += (len(keys), edit.field.word, 0 if is_attribute else found.tag, form)
             keys += found.key or b""
         if len(self._described) >= _MAX_DESCRIBED:
             self._described.clear()

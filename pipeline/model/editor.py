@@ -46,6 +46,8 @@ REMOVED: Final = Removed()
 
 _RANGES = (ValueType.STRING, ValueType.ARRAY, ValueType.KVLIST, ValueType.BYTES)
 _FULL = 0xFFFF_FFFF_FFFF_FFFF
+_ENUMS = 1 << 31
+"""Numbers of enums are below this, and not below 0."""
 
 
 class Change:
@@ -114,7 +116,7 @@ class Editor(Generic[B]):
 
         Raises:
             KeyError: The column was not declared, or cannot be changed.
-            TypeError: A plain text was given anything but ``str``.
+            TypeError: A plain text was given anything but ``str``, or an enum anything but its number.
         """
         if isinstance(values, Column):
             self.set_codes(name, values.codes, values.values, where)
@@ -155,11 +157,13 @@ class Editor(Generic[B]):
             chosen &= where
         if field.kind == Kind.STRING:
             chosen &= kinds == ValueType.STRING
+        elif field.kind == Kind.ENUM:
+            chosen &= (kinds == ValueType.INT) & (cells < _ENUMS)
         if chosen.any():
             self._store(name, field, self._batch.rows_at(field.level)[chosen], kinds[chosen], cells[chosen])
 
     def remove(self, name: str, where: Bools | None = None) -> None:
-        """Take an attribute away, or make a text empty."""
+        """Take an attribute away, or make a text empty, and a number of an enum 0."""
         field = self._field(name)
         present = self.batch.present(name)
         if where is not None:
@@ -214,7 +218,7 @@ class Editor(Generic[B]):
         if field is None:
             raise KeyError(f"column {name!r} is not in this batch: declare it in `adds`")
         if not projection.is_editable(name):
-            raise KeyError(f"column {name!r} cannot be changed: only attributes and plain texts can")
+            raise KeyError(f"column {name!r} cannot be changed: attributes, texts and enums can, and bodies")
         return field
 
     def _source(self, name: str) -> Field:
@@ -251,6 +255,9 @@ class Editor(Generic[B]):
         self._same_length(len(values))
         if field.kind == Kind.STRING:
             raise TypeError(f"column {name!r} is a text, not numbers")
+        if field.kind == Kind.ENUM:
+            self.set_codes(name, *_distinct(values.tolist()), where)
+            return
         kind, form = {"b": (ValueType.BOOL, np.uint64), "f": (ValueType.DOUBLE, np.float64)}.get(
             values.dtype.kind, (ValueType.INT, np.int64)
         )
@@ -269,6 +276,8 @@ class Editor(Generic[B]):
             kind, cell = _encoded(value)
             if field.kind == Kind.STRING and kind not in (ValueType.STRING, ValueType.ABSENT):
                 raise TypeError(f"column {name!r} is a text, not {value!r}")
+            if field.kind == Kind.ENUM and not (kind == ValueType.ABSENT or (kind == ValueType.INT and cell < _ENUMS)):  # type: ignore[operator]
+                raise TypeError(f"column {name!r} is a number of an enum, not {value!r}")
             if isinstance(cell, bytes):
                 place = base + len(self._appended)
                 self._appended += cell
@@ -285,7 +294,7 @@ class Editor(Generic[B]):
         before = self._edits.get(name)
         touched = np.zeros(own.count[field.level], bool) if before is None else before.touched.copy()
         cell = own.column(field.level, field.word)
-        if field.kind == Kind.STRING:
+        if field.kind in (Kind.STRING, Kind.ENUM):
             touched[chosen] = True
             cell[chosen] = cells
         else:

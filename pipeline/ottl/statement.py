@@ -10,7 +10,6 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from types import NoneType
 from typing import Any
 
 import numpy as np
@@ -28,9 +27,11 @@ from pipeline.ottl.parser import parse_statement
 from pipeline.ottl.plan import Column, Constant, Expression, Mapped, Test
 from pipeline.ottl.re2 import RegexError
 from pipeline.ottl.tables import Tables
-from pipeline.ottl.values import Failed, ValueFault, named, type_name
+from pipeline.ottl.values import TYPE_NAMES, Failed, ValueFault, named, type_name
 
-TEXTS = ("name", "trace_state", "scope.name", "scope.version", "severity_text", "event_name")
+TEXTS = ("name", "trace_state", "status_message", "scope.name", "scope.version", "severity_text", "event_name")
+NUMBERS = ("kind", "status_code", "severity_number")
+FIELDS = (*TEXTS, *NUMBERS, "body")
 """Columns besides attributes that statements can set."""
 MAPS = ("resource.", "scope.attributes.", "span.", "point.", "log.")
 """Prefixes of the attributes that they can set."""
@@ -54,13 +55,13 @@ class Target:
     Attributes:
         column: Of one value; of attributes the prefix of their columns.
         is_map: Attributes, all of something.
-        is_text: A text, not an attribute.
+        kind: Type that it must have: of attributes and bodies None.
     """
 
     def __init__(self, column: str, *, is_map: bool) -> None:
         self.column = column
         self.is_map = is_map
-        self.is_text = column in TEXTS
+        self.kind: type | None = str if column in TEXTS else int if column in NUMBERS else None
 
 
 class Step(ABC):
@@ -96,9 +97,11 @@ class SetValue(Step):
             raise Fault(int(failed.sum()), values[codes[failed.argmax()]].reason)
 
     def _checked(self, value: Any) -> Any:
-        if self._target.is_text and value is not None and not isinstance(value, (str, Failed)):
-            return Failed(f"expected a value of type string, found {type_name(value)}")
-        return value
+        kind = self._target.kind
+        if kind is None or value is None or type(value) in (kind, Failed):
+            in_range = kind is not int or not isinstance(value, int) or 0 <= value < 1 << 31
+            return value if in_range else Failed("no enum has a number like this")
+        return Failed(f"expected a value of type {TYPE_NAMES[kind]}, found {type_name(value)}")
 
 
 class ChangeKeys(Step):
@@ -226,8 +229,8 @@ def _value_step(compiler: Compiler, call: tree.Call, editor: ValueEditor, target
     function, arguments = _partly_applied(make, open_ones)
     if not editor.reads_target:
         value = bound[0][1]
-        if target.is_text and isinstance(value, Constant) and not isinstance(value.value, (str, NoneType)):
-            raise compiler.error(f"{first.text} is a text, not {named(value.kind)}", call.arguments[0])
+        if target.kind is not None and isinstance(value, Constant) and value.kind not in (target.kind, None):
+            raise compiler.error(f"{first.text} is {named(target.kind)}, not {named(value.kind)}", call.arguments[0])
         return SetValue(target, function, arguments)
     there = compiler.value(first)
     assert isinstance(there, Expression)  # noqa: S101 - a path is one
@@ -269,17 +272,21 @@ def _target(compiler: Compiler, node: tree.Path) -> Target:
         return Target(known.column, is_map=True)
     if len(keys) > 1 or (keys and not known.keyed):
         raise compiler.error("what is inside a value cannot be changed; set the value as a whole", node)
-    if (known.keyed and known.column not in MAPS) or not (known.keyed or known.column in TEXTS):
+    is_field = known.column in FIELDS and known.then is None
+    if known.column not in MAPS and not is_field:
         raise compiler.error(
-            f"{node.text} cannot be changed here; attributes can, and {', '.join(_texts(compiler))}", node
+            f"{node.text} cannot be changed here; attributes can, and {', '.join(_fields(compiler))}", node
         )
     there = compiler.value(node)
     assert isinstance(there, Column)  # noqa: S101 - neither has a function behind it
     return Target(there.name, is_map=False)
 
 
-def _texts(compiler: Compiler) -> list[str]:
-    """The texts that a context can change, as it writes them."""
-    paths = compiler.context.paths
-    found = {f"{context}.{name}": known.column for context in paths for name, known in paths[context].items()}
-    return [path for path, column in found.items() if column in TEXTS and not path.startswith("instrumentation_scope")]
+def _fields(compiler: Compiler) -> list[str]:
+    """What else a context can change, as it writes it."""
+    return [
+        f"{context}.{name}"
+        for context, paths in compiler.context.paths.items()
+        for name, known in paths.items()
+        if known.column in FIELDS and known.then is None and context != "instrumentation_scope"
+    ]

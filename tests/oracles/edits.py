@@ -12,6 +12,8 @@ from pipeline.model.attribute_text import plain_value
 from pipeline.model.editor import REMOVED
 from tests.oracles.otlp_requests import ITEMS, PREFIXES
 
+ENUMS = ("kind", "status_code", "severity_number")
+
 
 class Item:
     """One item with what it lies in."""
@@ -32,13 +34,19 @@ class Item:
         ):
             if column.startswith(prefix):
                 return message, column.removeprefix(prefix)
+        if column.startswith("status_"):
+            return self.item.status, column.removeprefix("status_")
         return self.item, column
 
     def is_text(self, column: str) -> bool:
-        return not column.startswith(("resource.", "scope.attributes.", PREFIXES[self.signal]))
+        return column != "body" and not column.startswith(("resource.", "scope.attributes.", PREFIXES[self.signal]))
 
     def get(self, column: str) -> AnyValue | None:
         message, key = self.holder(column)
+        if column == "body":
+            return AnyValue.FromString(message.body.SerializeToString()) if message.HasField("body") else None
+        if column in ENUMS:
+            return AnyValue(int_value=getattr(message, key))
         if self.is_text(column):
             return AnyValue(string_value=getattr(message, key))
         value = next((pair.value for pair in message.attributes if pair.key == key), None)
@@ -47,6 +55,13 @@ class Item:
 
     def set(self, column: str, value: AnyValue) -> None:
         message, key = self.holder(column)
+        if column == "body":
+            message.body.CopyFrom(value)
+            return
+        if column in ENUMS:
+            if value.int_value != getattr(message, key):
+                setattr(message, key, value.int_value)
+            return
         if self.is_text(column):
             if value.string_value != getattr(message, key):  # an empty text brings no message into being
                 setattr(message, key, value.string_value)
@@ -60,8 +75,9 @@ class Item:
 
     def remove(self, column: str) -> None:
         message, key = self.holder(column)
-        if self.is_text(column):
-            message.ClearField(key)
+        if self.is_text(column) or column == "body":
+            if message.HasField(key) if column == "body" else getattr(message, key):
+                message.ClearField(key)
         else:
             self.change_keys(column.removesuffix(key), lambda other: other == key, lambda _: REMOVED, (column,))
 

@@ -20,7 +20,7 @@ from typing import Any
 from pipeline.model.any_value import any_value
 from pipeline.model.attribute_text import plain_value
 from pipeline.model.editor import REMOVED
-from tests.oracles.edits import Item
+from tests.oracles.edits import ENUMS, Item
 from tests.oracles.ottl import NIL, Fault, Row, Written, literal, literal_text, rows
 
 ITEM_CONTEXTS = {"traces": "span", "metrics": "datapoint", "logs": "log"}
@@ -41,8 +41,11 @@ class Target:
     column: str
 
     @property
-    def is_text(self) -> bool:
-        return not self.column.startswith(tuple(PREFIXES.values()))
+    def kind(self) -> type | None:
+        """What it must be."""
+        if self.column == "body" or self.column.startswith(tuple(PREFIXES.values())):
+            return None
+        return int if self.column in ENUMS else str
 
 
 @dataclass(frozen=True)
@@ -71,7 +74,9 @@ def value_editor(name: str, target: Target, arguments: list[Written]) -> Stateme
         given = [one.of(row) for one in arguments]
         there = item.get(target.column)
         new = change(NIL if there is None else plain_value(there), *given)
-        if target.is_text and new is not NIL and type(new) is not str:
+        if target.kind is not None and new is not NIL and type(new) is not target.kind:
+            raise Fault
+        if target.kind is int and new is not NIL and not 0 <= new < 2**31:
             raise Fault
         return new
 

@@ -48,6 +48,12 @@ VALUES: list[Any] = [
     None,
 ]
 WHOLE = ("resource", "scope", "attributes")
+FIELDS: dict[str, dict[str, Any]] = {
+    "traces": {"kind": 3, "status_code": 2, "status_message": "why"},
+    "logs": {"severity_number": 9, "body": {"a": 1}},
+    "metrics": {},
+}
+"""Other things that can be changed, with values."""
 
 
 def columns_of(signal: str) -> tuple[str, ...]:
@@ -55,7 +61,11 @@ def columns_of(signal: str) -> tuple[str, ...]:
     keys = [
         f"{prefix}{key}" for prefix in (own, "resource.", "scope.attributes.") for key in ("added", "k", "service.name")
     ]
-    texts = {"traces": ("trace_state", "name"), "logs": ("severity_text", "event_name"), "metrics": ()}[signal]
+    texts = {
+        "traces": ("trace_state", "name", "status_message"),
+        "logs": ("severity_text", "event_name", "body"),
+        "metrics": (),
+    }[signal]
     return (*keys, "scope.name", "scope.version", *texts)
 
 
@@ -265,8 +275,8 @@ def test_what_is_dropped_after_an_edit_is_not_written(signal: str, data: st.Data
 
 
 def test_what_cannot_be_changed_is_refused() -> None:
-    batch, _ = projection("traces", ("kind", "status_message", "trace_state", "span.a")).decode(b"")
-    for column in ("kind", "status_message"):
+    batch, _ = projection("traces", ("flags", "duration_nano", "trace_state", "span.a")).decode(b"")
+    for column in ("flags", "start_time_unix_nano"):
         with pytest.raises(KeyError, match="cannot be changed"):
             batch.with_column(column, [])
     with pytest.raises(KeyError, match="declare it in `adds`"):
@@ -284,7 +294,7 @@ def test_damaged_bytes_are_written_alike_compiled_and_not(signal: str, data: st.
             payload[data.draw(st.integers(0, len(payload) - 1))] = data.draw(st.integers(0, 255))
     own = PREFIXES[signal]
     try:
-        batch, _ = projection(signal, (f"{own}added", "scope.name")).decode(bytes(payload))
+        batch, _ = projection(signal, (f"{own}added", "scope.name", *FIELDS[signal])).decode(bytes(payload))
     except WeirError:
         return
     outs = []
@@ -295,6 +305,8 @@ def test_damaged_bytes_are_written_alike_compiled_and_not(signal: str, data: st.
                 return
             editor = batch.edit()
             editor.set(f"{own}added", "new")
+            for column, value in FIELDS[signal].items():
+                editor.set_codes(column, np.zeros(len(batch), np.int32), [value])
             for prefix in (own, "resource.", "scope.attributes."):  # nobody has looked into resources before
                 editor.change_keys(prefix, lambda key: "k" in key or "e" in key, lambda _: "***")
             edited = editor.done()
@@ -314,6 +326,16 @@ def test_a_text_in_several_edits_is_kept_once_and_numbers_keep_their_type() -> N
     assert [span.trace_state for span in changed.iter()] == ["", "ot=th:8", ""]
     assert changed.without_column("trace_state")["trace_state"].tolist() == ["", "", ""]
     assert spans["span.a"].tolist() == [None, None, None]
+
+
+@pytest.mark.parametrize("value", ["server", 1.0, -1, 1 << 31, True])
+def test_an_enum_takes_its_numbers_only(value: Any) -> None:
+    spans = span_batch(2, columns=("kind", "status_code"))
+    with pytest.raises(TypeError, match="'kind' is a number of an enum"):
+        spans.with_column("kind", [value, 1])
+    changed = spans.with_column("kind", np.array([3, 5])).with_column("status_code", 1)
+    assert [(span.kind, span.status.code) for span in changed.iter()] == [(3, 1), (5, 1)]
+    assert [span.kind for span in changed.without_column("kind").iter()] == [0, 0]
 
 
 def test_an_edit_that_changes_nothing_gives_the_same_batch() -> None:

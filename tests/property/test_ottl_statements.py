@@ -14,10 +14,12 @@ from hypothesis import strategies as st
 
 from pipeline.codec.signals import projection
 from pipeline.ottl import OttlError, compile_statement
-from pipeline.ottl.statement import MAPS, TEXTS
+from pipeline.ottl.statement import FIELDS, MAPS
+from tests.kernels import MODES
 from tests.oracles import ottl, statements
 from tests.oracles.statements import Statement, attribute, map_editor, under, value_editor
 from tests.property.ottl_cases import KEYS, conditions, requests, values
+from tests.property.test_edits import use_writers
 
 SIGNALS = {
     "resource": "traces",
@@ -28,8 +30,8 @@ SIGNALS = {
     "log": "logs",
 }
 TEXT_TARGETS = {
-    "span": ("name", "trace_state"),
-    "log": ("severity_text", "event_name"),
+    "span": ("name", "trace_state", "status.message", "status.code", "kind"),
+    "log": ("severity_text", "event_name", "severity_number", "body"),
     "scope": ("name", "version"),
 }
 NEW_KEYS = (*KEYS, "new", "service.name")
@@ -44,7 +46,7 @@ def targets(context: str) -> st.SearchStrategy[statements.Target]:
     if context != "metric":
         found += [attribute(context, key) for key in NEW_KEYS]
     prefix = "scope." if context == "scope" else ""
-    found += [statements.Target(text, prefix + text) for text in TEXT_TARGETS.get(context, ())]
+    found += [statements.Target(text, prefix + text.replace(".", "_")) for text in TEXT_TARGETS.get(context, ())]
     if above[1:]:
         found.append(statements.Target("scope.name", "scope.name"))
     return st.sampled_from(found)
@@ -58,7 +60,7 @@ def maps(context: str) -> st.SearchStrategy[str]:
 
 def edits(context: str) -> st.SearchStrategy[Statement]:
     value, target, path = values(context), targets(context), maps(context)
-    literal = st.sampled_from(["x", 1, True, 2.5, [1, "a"], b"\xab", ottl.NIL]).map(ottl.literal)
+    literal = st.sampled_from(["x", 1, 2, True, 2.5, [1, "a"], b"\xab", ottl.NIL]).map(ottl.literal)
     keys = st.lists(st.sampled_from(NEW_KEYS), max_size=2)
     expressions = st.sampled_from(["^a", "o", "e$"])
     return st.one_of(
@@ -96,16 +98,21 @@ def compiled(text: str, context: str) -> Any:
     except OttlError as error:
         event("refused")
         assume(
-            not any(part in error.what for part in ("cannot be a", "of type", "cannot become", "has no", "is a text"))
+            not any(
+                part in error.what
+                for part in ("cannot be a", "of type", "cannot become", "has no", "is a string, not", "is an int, not")
+            )
         )
         raise
 
 
+@pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("context", SIGNALS)
-def test_statements_change_what_the_oracle_changes(context: str) -> None:
+def test_statements_change_what_the_oracle_changes(context: str, mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
     signal = SIGNALS[context]
+    use_writers(mode, monkeypatch)
 
-    @settings(max_examples=250, deadline=None)
+    @settings(max_examples=150, deadline=None)
     @given(st.lists(statement(context), min_size=1, max_size=3), requests[signal])
     def check(several: list[Statement], request: Any) -> None:
         ready = [compiled(one.text, context) for one in several]
@@ -124,16 +131,16 @@ def test_statements_change_what_the_oracle_changes(context: str) -> None:
 
 
 COLUMNS = {
-    "traces": ("name", "trace_state", "span.k"),
+    "traces": ("name", "trace_state", "status_message", "status_code", "kind", "span.k"),
     "metrics": ("point.k",),
-    "logs": ("severity_text", "event_name", "log.k"),
+    "logs": ("severity_text", "event_name", "severity_number", "body", "log.k"),
 }
 ABOVE = ("scope.name", "scope.version", "resource.k", "scope.attributes.k")
 
 
 def test_what_statements_can_set_is_what_batches_can_change() -> None:
     every = {column for columns in COLUMNS.values() for column in columns} | set(ABOVE)
-    assert every == {*TEXTS, *(f"{prefix}k" for prefix in MAPS)}
+    assert every == {*FIELDS, *(f"{prefix}k" for prefix in MAPS)}
     for signal, columns in COLUMNS.items():
         decoder = projection(signal, (*columns, *ABOVE))
         assert [name for name in (*columns, *ABOVE) if not decoder.is_editable(name)] == []

@@ -21,7 +21,7 @@ from processors.anomaly.incidents import Change, Incidents
 from processors.anomaly.processor import FROZEN_FROM
 from processors.anomaly.series_bank import SeriesBank
 from processors.anomaly.span_store import Joined
-from processors.anomaly.symptoms import Symptoms, about, without
+from processors.anomaly.symptoms import Symptoms, about
 
 
 @dataclass
@@ -93,7 +93,7 @@ def judge(
                 forget(change, bank, model, collected, symptoms)
         still_open = list(correlated.open.values())
         symptoms.note(still_open, collected, whole, band, bank)
-        model.learn(without(whole, still_open, band, bank), ill)
+        model.learn(symptoms.without(whole, still_open, band, bank), ill)
         events += opened(changes, second + lateness)
     return events
 

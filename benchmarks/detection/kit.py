@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import json
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,11 +23,16 @@ FRAGMENTED_BELOW = 1 / 3
 
 @dataclass(frozen=True)
 class SpanStream:
-    """One recorded stream."""
+    """One recorded stream.
+
+    Attributes:
+        keep_one_in: How many traces stand for one that is replayed: less traffic with the same faults.
+    """
 
     name: str
     meta: dict[str, Any]
     path: Path
+    keep_one_in: int = 1
 
     @property
     def is_fragmented(self) -> bool:
@@ -45,7 +51,7 @@ class SpanStream:
                 columns[name] = codes.astype(np.int64), column.dictionary.to_pylist()
             else:
                 columns[name] = column.to_numpy(zero_copy_only=False)
-        return columns
+        return columns if self.keep_one_in == 1 else _thinned(columns, self.keep_one_in)
 
 
 @dataclass(frozen=True)
@@ -58,10 +64,12 @@ class Series:
     windows: list[tuple[float, float]]
 
 
-def span_streams(kit: Path, split: str) -> list[SpanStream]:
+def span_streams(kit: Path, split: str, keep_one_in: int = 1) -> list[SpanStream]:
     """The streams of a split, by name."""
     metas = sorted((kit / "spans" / split).glob("*.json"))
-    return [SpanStream(path.stem, json.loads(path.read_text()), path.with_suffix(".parquet")) for path in metas]
+    return [
+        SpanStream(path.stem, json.loads(path.read_text()), path.with_suffix(".parquet"), keep_one_in) for path in metas
+    ]
 
 
 def nab_series(kit: Path, split: str) -> list[Series]:
@@ -71,6 +79,16 @@ def nab_series(kit: Path, split: str) -> list[Series]:
         return []
     windows = json.loads((folder / "windows.json").read_text())
     return [_series(folder / "data" / name, name, windows[name]) for name in sorted(windows)]
+
+
+def _thinned(columns: dict[str, Any], keep_one_in: int) -> dict[str, Any]:
+    """The spans of some traces; which ones follows from their ids."""
+    codes, names = columns["trace_id"]
+    kept = np.array([zlib.crc32(name.encode()) % keep_one_in == 0 for name in names])[codes]
+    return {
+        name: (column[0][kept], column[1]) if isinstance(column, tuple) else column[kept]
+        for name, column in columns.items()
+    }
 
 
 def _series(path: Path, name: str, windows: list[list[str]]) -> Series:

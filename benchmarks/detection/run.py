@@ -38,6 +38,7 @@ def main() -> int:
     parser.add_argument("--split", default="dev")
     parser.add_argument("--out", type=Path, required=True, help="folder for events and scores")
     parser.add_argument("--only", default="", metavar="WORD", help="streams whose name contains WORD")
+    parser.add_argument("--thin", type=int, default=1, metavar="N", help="replay one in N traces")
     parser.add_argument("--thresholds", type=Path, help="use the thresholds of this file")
     parser.add_argument("--save-thresholds", type=Path, help="write the thresholds to this file")
     arguments = parser.parse_args()
@@ -47,7 +48,8 @@ def main() -> int:
     thresholds.setdefault("spans", Config().threshold)
     arguments.out.mkdir(parents=True, exist_ok=True)
     console = Console(width=140)
-    streams = [stream for stream in span_streams(arguments.kit, arguments.split) if arguments.only in stream.name]
+    streams = span_streams(arguments.kit, arguments.split, arguments.thin)
+    streams = [stream for stream in streams if arguments.only in stream.name]
     scores = {"spans": measure_spans(streams, {"threshold": thresholds["spans"]}, arguments.out, console)}
     series = [one for one in nab_series(arguments.kit, arguments.split) if arguments.only in one.name]
     if series:

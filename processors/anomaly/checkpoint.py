@@ -21,10 +21,10 @@ from processors.anomaly.evidence import Evidence
 from processors.anomaly.incidents import Incidents
 from processors.anomaly.span_join import WORDS
 from processors.anomaly.span_store import LOW, OPERATION, SpanStore, UInt64s
-from processors.anomaly.symptoms import Symptoms
+from processors.anomaly.symptoms import ROWS, Symptoms
 from processors.anomaly.tick_inputs import OPERATION_LABELS, TickInputs
 
-VERSION = 6
+VERSION = 7
 FAULTS = (OSError, KeyError, IndexError, TypeError, AttributeError, ValueError, EOFError, zipfile.BadZipFile)
 
 
@@ -141,7 +141,7 @@ def _check(header: dict[str, Any], given: dict[str, npt.NDArray[Any]], detector:
         raise ValueError("series and their values differ in number")
     if given["calls"].shape != (3, operations) or not np.isfinite(given["calls"]).all():
         raise ValueError("operations and their counts differ in number")
-    if given["symptoms"].shape != (4, series):
+    if given["symptoms"].shape != (ROWS, series):
         raise ValueError("series and their symptoms differ in number")
     if not np.isfinite(given["evidence"]).all() or not np.isfinite(given["symptoms"]).all():
         raise ValueError("evidence is not finite")

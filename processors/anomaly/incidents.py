@@ -1,7 +1,7 @@
 """Incidents: alarms of services that are close in time and in the service graph are one incident with one root cause.
 
-services ≥ threshold ─┬─ near an open incident ──→ it goes on
-                      └─ otherwise ──────────────→ opened, with a ranking of root causes
+services ≥ threshold ─┬─ of an open incident, or near a young one ──→ it goes on
+                      └─ otherwise ────────────────────────────────→ opened, with a ranking of root causes
 no alarm for some ticks, symptoms have returned ─→ resolved
 no telemetry, or open for too long ──────────────→ closed as ``unseen`` or ``lasting``: what lasts is a new normal
 """
@@ -30,6 +30,8 @@ SEVERE = 3.0
 MAX_OPEN = 32
 LASTING_TICKS = 1080
 """Three hours of 10 s."""
+SETTLED_TICKS = 30
+"""An incident takes in alarms nearby for so long; what begins later near it is an incident of its own."""
 UNSEEN_TICKS = 30
 """Five minutes: a fault often takes telemetry with it for a while."""
 
@@ -165,21 +167,25 @@ class Incidents:
         positive = np.flatnonzero(scores > 0).tolist()
         self.history.append({services[number]: float(scores[number]) for number in positive})
         del self.history[:-LOOK_BACK]
-        alarms = [number for number in positive if scores[number] >= self.threshold]
-        changes: list[Change] = []
+        alarms = {services[number] for number in positive if scores[number] >= self.threshold}
+        changes, touched = [], set()
+        for incident in self._settled():
+            theirs = alarms & set(incident.services)
+            if theirs:
+                changes += self._updated(incident, theirs, second)
+                touched.add(incident.id)
+                alarms -= theirs
         near = _neighbours(edges) if alarms else {}
-        touched = set()
-        for group in _groups([services[number] for number in alarms], near):
-            score = max(self.history[-1][name] for name in group)
-            incident = self._nearby(group, near)
-            if incident is None:
-                incident = self._opened(group, score, near, second)
-                if incident is None:
-                    continue
-                changes.append(Change("opened", incident, second))
-            elif incident.id not in touched:
-                changes += self._updated(incident, group, score, second)
-            touched.add(incident.id)
+        for group in _groups(alarms, near):
+            known = self._nearby(group, near)
+            found = known or self._opened(group, near, second)
+            if found is None:
+                continue
+            if known is None:
+                changes.append(Change("opened", found, second))
+            elif found.id not in touched:
+                changes += self._updated(found, group, second)
+            touched.add(found.id)
         return changes + self._end(touched, second, goes_on)
 
     def ranked(self, group: set[str] | None = None) -> list[tuple[str, float]]:
@@ -206,17 +212,21 @@ class Incidents:
         self.missing = int(state["missing"])
         self.open = {incident.id: incident for incident in incidents}
 
+    def _settled(self) -> list[Incident]:
+        return [incident for incident in self.open.values() if incident.ticks >= SETTLED_TICKS]
+
     def _nearby(self, group: set[str], near: Mapping[str, set[str]]) -> Incident | None:
         reach = _reach(group, near)
         for incident in self.open.values():
-            if reach & set(incident.services):
+            if incident.ticks < SETTLED_TICKS and reach & set(incident.services):
                 return incident
         return None
 
-    def _opened(self, group: set[str], score: float, near: Mapping[str, set[str]], second: float) -> Incident | None:
+    def _opened(self, group: set[str], near: Mapping[str, set[str]], second: float) -> Incident | None:
         if len(self.open) >= MAX_OPEN:
             return None
-        ranked = self.ranked(_reach(group, near))
+        ranked = self.ranked(_reach(group, near).difference(*(incident.services for incident in self._settled())))
+        score = self._highest(group)
         ranking, scores = [name for name, _ in ranked], [score for _, score in ranked]
         stamp = datetime.fromtimestamp(second, UTC).strftime("%Y%m%dT%H%M%SZ")
         severity = "critical" if score >= SEVERE * self.threshold else "warning"
@@ -225,12 +235,15 @@ class Incidents:
         self.open[incident.id] = incident
         return incident
 
-    def _updated(self, incident: Incident, group: set[str], score: float, second: float) -> list[Change]:
+    def _highest(self, group: set[str]) -> float:
+        return max(self.history[-1][name] for name in group)
+
+    def _updated(self, incident: Incident, group: set[str], second: float) -> list[Change]:
         grown = not group <= set(incident.services)
         incident.services = sorted(group | set(incident.services))
         incident.updated = second
         incident.quiet = 0
-        incident.score = max(incident.score, score)
+        incident.score = max(incident.score, self._highest(group))
         if incident.score >= SEVERE * self.threshold and incident.severity != "critical":
             incident.severity = "critical"
             grown = True
@@ -270,7 +283,7 @@ def _reach(names: set[str], near: Mapping[str, set[str]]) -> set[str]:
     return reached
 
 
-def _groups(names: list[str], near: Mapping[str, set[str]]) -> list[set[str]]:
+def _groups(names: Iterable[str], near: Mapping[str, set[str]]) -> list[set[str]]:
     """The names, those near each other together."""
     groups: list[set[str]] = []
     for name in sorted(names):

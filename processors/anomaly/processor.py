@@ -29,7 +29,7 @@ from processors.anomaly.series_bank import ERRORS, SeriesBank
 from processors.anomaly.span_store import FATES, Joined, SpanStore
 from processors.anomaly.span_words import COLUMNS as SPAN_COLUMNS
 from processors.anomaly.strangest import Strangest
-from processors.anomaly.symptoms import Symptoms, about, without
+from processors.anomaly.symptoms import Symptoms, about
 from processors.anomaly.tick_inputs import OPERATION_COLUMNS, TickInputs
 
 FROZEN_FROM = 1.0
@@ -257,7 +257,7 @@ class Anomaly(Processor):
         self._correlate(matrix, band, second, spans)
         incidents = list(self.incidents.open.values())
         self.symptoms.note(incidents, self.evidence, matrix, band, self.bank)
-        self._detector.learn(without(matrix, incidents, band, self.bank), ill)
+        self._detector.learn(self.symptoms.without(matrix, incidents, band, self.bank), ill)
 
     def _correlate(self, matrix: Matrix, band: tuple[Floats, Floats], second: float, spans: Strangest) -> None:
         scores = self.evidence.of_services(self.bank)

@@ -97,6 +97,19 @@ def test_spans_are_sent_in_the_second_after_their_end_with_ids_that_join(tmp_pat
     assert seen == 6000
 
 
+def test_a_thinned_stream_has_whole_traces_of_the_same_ones_each_time(tmp_path: Path) -> None:
+    folder = kit(tmp_path)
+    whole, thinned, again = (
+        SpanStream("shop", META, folder / "spans" / "final" / "shop.parquet", number).columns() for number in (1, 4, 4)
+    )
+    assert np.array_equal(thinned["trace_id"][0], again["trace_id"][0])
+    numbers, spans = np.unique(thinned["trace_id"][0], return_counts=True)
+    assert 0.2 * 2000 < len(numbers) < 0.3 * 2000
+    assert (spans == 3).all()
+    assert len(whole["duration_ns"]) == 6000
+    assert len(thinned["duration_ns"]) == len(thinned["trace_id"][0]) == 3 * len(numbers)
+
+
 def event(second: float, *ranking: str) -> dict[str, Any]:
     return {"ts": T0 + second, "score": 1.0, "ranking": list(ranking)}
 

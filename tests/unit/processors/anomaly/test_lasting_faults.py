@@ -11,12 +11,12 @@ from pipeline.testing import Harness
 from processors.anomaly import Anomaly
 from processors.anomaly.detector import Matrix
 from processors.anomaly.evidence import Evidence
-from processors.anomaly.incidents import Change, Incident
+from processors.anomaly.incidents import SETTLED_TICKS, Change, Incident, Incidents
 from processors.anomaly.series_bank import DURATION, Series, SeriesBank
-from processors.anomaly.symptoms import FORGOTTEN_TICKS, Symptoms, without
+from processors.anomaly.symptoms import FORGOTTEN_TICKS, MATURE_TICKS, Symptoms
 from tests.unit.processors.anomaly.shop import Fault, play, told
 
-FIRST, LAST = 50, 230
+FIRST, LAST = 130, 310
 """Ticks of a fault of half an hour."""
 START = 1_767_225_600
 
@@ -54,7 +54,7 @@ def test_half_an_hour_of_failing_calls_is_one_incident() -> None:
 
 def test_a_fault_that_becomes_milder_is_not_over() -> None:
     def fault(tick: int) -> Fault | None:
-        return {"payment": 5.0 if tick < 70 else 2.5} if FIRST <= tick < LAST else None
+        return {"payment": 5.0 if tick < FIRST + 20 else 2.5} if FIRST <= tick < LAST else None
 
     changes = play(Harness(Anomaly), range(LAST + 40), fault)
     assert turns(changes) == ["opened", "resolved"]
@@ -64,7 +64,7 @@ def test_a_fault_that_becomes_milder_is_not_over() -> None:
 def test_a_restart_in_the_middle_of_a_lasting_fault_gives_the_same_events() -> None:
     fault = lasting({"payment": 3.0})
     running = told(play(Harness(Anomaly), range(LAST + 30), fault))
-    for stop in (60, 150, LAST + 3):
+    for stop in (FIRST + 10, FIRST + 100, LAST + 3):
         run = Harness(Anomaly)
         changes = play(run, range(stop), fault)
         run.restart()
@@ -75,15 +75,15 @@ def test_a_restart_in_the_middle_of_a_lasting_fault_gives_the_same_events() -> N
 def test_telemetry_that_is_away_for_some_minutes_does_not_end_an_incident() -> None:
     run = Harness(Anomaly)
     fault = lasting({"payment": 3.0})
-    changes = play(run, range(70), fault)
+    changes = play(run, range(FIRST + 20), fault)
     run.advance(200)
-    changes += play(run, range(90, LAST + 30), fault)
+    changes += play(run, range(FIRST + 40, LAST + 30), fault)
     assert turns(changes) == ["opened", "resolved"]
 
 
 def test_an_incident_that_nobody_can_see_any_more_is_closed_as_unseen() -> None:
     run = Harness(Anomaly, unseen_ticks=30)
-    changes = play(run, range(70), lasting({"payment": 3.0}))
+    changes = play(run, range(FIRST + 20), lasting({"payment": 3.0}))
     run.advance(320)
     changes += run.processor.take_changes()
     assert turns(changes) == ["opened", "unseen"]
@@ -91,20 +91,47 @@ def test_an_incident_that_nobody_can_see_any_more_is_closed_as_unseen() -> None:
 
 def test_a_deliberate_change_ends_as_lasting_and_is_not_raised_again() -> None:
     run = Harness(Anomaly, lasting_ticks=60)
-    changes = play(run, range(250), lambda tick: {"cart": 2.0} if tick >= FIRST else None)
+    changes = play(run, range(FIRST + 150), lambda tick: {"cart": 2.0} if tick >= FIRST else None)
     assert turns(changes) == ["opened", "lasting"]
     assert tick_of(changes[-1]) == tick_of(changes[0]) + 60 - 1
 
 
 def test_what_an_incident_is_about_is_not_learnt_and_the_rest_is() -> None:
     bank = SeriesBank(10)
-    for service in ("ill", "well", "ill"):
+    for service in ("ill", "well", "ill", "ill"):
         bank.row(Series(DURATION, service, f"operation {bank.live}"), 0)
     ones = np.ones(bank.capacity)
     band = np.zeros(bank.capacity), np.full(bank.capacity, 2.0)
     band[0][2] = np.nan
-    kept = without(Matrix(ones, ones, 5 * ones, ones, 0.0), [incident("ill")], band, bank)
-    assert kept.count[:3].tolist() == [0.0, 5.0, 5.0], "of the third nothing is known yet"
+    symptoms = Symptoms()
+    symptoms.resize(bank.capacity)
+    symptoms.values[4] = MATURE_TICKS
+    symptoms.values[4, 3] -= 1
+    kept = symptoms.without(Matrix(ones, ones, 5 * ones, ones, 0.0), [incident("ill")], band, bank)
+    assert kept.count[:4].tolist() == [0.0, 5.0, 5.0, 5.0], "of the last two too little is known yet"
+
+
+def test_a_series_that_is_hardly_known_is_no_symptom() -> None:
+    watched = Watched()
+    watched.symptoms.values[4] = 0
+    watched.ticks([1.0] * 5)
+    assert not watched.remain()
+
+
+def alarms(**scores: float) -> tuple[list[str], np.ndarray[Any, Any]]:
+    return list(scores), np.array(list(scores.values()))
+
+
+def test_what_begins_near_a_young_incident_belongs_to_it_and_near_an_old_one_does_not() -> None:
+    edges = [("checkout", "payment")]
+    for age, expected in ((SETTLED_TICKS - 1, ["updated"]), (SETTLED_TICKS, ["opened"])):
+        incidents = Incidents(10.0)
+        for tick in range(age):
+            incidents.update(*alarms(payment=30.0), edges, 10.0 * tick)
+        changes = incidents.update(*alarms(payment=30.0, checkout=20.0), edges, 10.0 * age)
+        assert [change.what for change in changes] == expected
+        assert len(incidents.open) == (1 if expected == ["updated"] else 2)
+    assert changes[0].incident.ranking == ["checkout"], "the old cause has its own incident"
 
 
 def test_symptoms_remain_until_they_are_near_the_level_before() -> None:
@@ -153,6 +180,7 @@ class Watched:
         self.evidence.total[self.row] = 30.0
         self.symptoms = Symptoms()
         self.symptoms.resize(capacity)
+        self.symptoms.values[4] = MATURE_TICKS
         self.incident = incident("payment")
 
     def ticks(self, values: list[float]) -> None:

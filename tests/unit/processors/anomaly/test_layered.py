@@ -17,7 +17,7 @@ from processors.anomaly.incidents import Incidents
 from processors.anomaly.layered import LayeredDetector
 from processors.anomaly.processor import FROZEN_FROM
 from processors.anomaly.series_bank import DURATION, Series, SeriesBank
-from processors.anomaly.symptoms import Symptoms, without
+from processors.anomaly.symptoms import Symptoms
 from tests.unit.processors.anomaly.shop import Fault, calls, play, send, told
 
 STEP_S = 300.0
@@ -69,7 +69,7 @@ def days(name: str, fault: bool = True, restart_at: int = -1) -> Opened:
         opened += [(number // PER_DAY, number % PER_DAY / 12) for change in changes if change.what == "opened"]
         still_open = list(incidents.open.values())
         symptoms.note(still_open, evidence, matrix, band, bank)
-        detector.learn(without(matrix, still_open, band, bank), ill)
+        detector.learn(symptoms.without(matrix, still_open, band, bank), ill)
     return opened
 
 

@@ -44,14 +44,13 @@ class Item:
     def get(self, column: str) -> AnyValue | None:
         message, key = self.holder(column)
         if column == "body":
-            return AnyValue.FromString(message.body.SerializeToString()) if message.HasField("body") else None
+            return _told(message.body) if message.HasField("body") else None
         if column in ENUMS:
             return AnyValue(int_value=getattr(message, key))
         if self.is_text(column):
             return AnyValue(string_value=getattr(message, key))
         value = next((pair.value for pair in message.attributes if pair.key == key), None)
-        # an index into a table of strings, which no signal but profiles has
-        return AnyValue() if value is not None and value.HasField("string_value_strindex") else value
+        return value if value is None else _told(value)
 
     def set(self, column: str, value: AnyValue) -> None:
         message, key = self.holder(column)
@@ -112,6 +111,11 @@ def all_items(signal: str, request: Any) -> list[Item]:
                 elif kind := item.WhichOneof("data"):
                     found += [Item(signal, point, scope, resource) for point in getattr(item, kind).data_points]
     return found
+
+
+def _told(value: AnyValue) -> AnyValue:
+    """A value as it is read: an index into a table of strings, which no signal but profiles has, says nothing."""
+    return AnyValue() if value.HasField("string_value_strindex") else value
 
 
 def _replace(message: Any, pairs: list[KeyValue]) -> None:

@@ -19,6 +19,7 @@ from processors.anomaly.detector import Detector
 from processors.anomaly.differences import Differences
 from processors.anomaly.evidence import Evidence
 from processors.anomaly.incidents import Incidents
+from processors.anomaly.metric_watch import MetricWatch
 from processors.anomaly.span_join import WORDS
 from processors.anomaly.span_store import LOW, OPERATION, SpanStore, UInt64s
 from processors.anomaly.symptoms import ROWS, Symptoms
@@ -40,12 +41,14 @@ class Parts(NamedTuple):
     differences: Differences
     book: Book
     deployments: Deployments
+    watch: MetricWatch
 
 
 def save(parts: Parts, since: dict[str, float], second: float) -> bytes:
     """The state of everything at a Unix time."""
-    store, inputs, detector, evidence, symptoms, incidents, differences, book, deployments = parts
+    store, inputs, detector, evidence, symptoms, incidents, differences, book, deployments, watch = parts
     names, rows, seen = inputs.bank.state()
+    metrics, of_metrics = watch.state()
     detector.resize(inputs.bank.capacity)
     operations = inputs.operations.keys.rows()
     header = {
@@ -63,6 +66,7 @@ def save(parts: Parts, since: dict[str, float], second: float) -> bytes:
         "differences": differences.state(inputs),
         "book": book.state(second),
         "deployments": deployments.state(),
+        "metrics": metrics,
     }
     number = np.zeros(inputs.operations.capacity, np.uint64)
     number[operations] = np.arange(len(operations), dtype=np.uint64)
@@ -75,6 +79,7 @@ def save(parts: Parts, since: dict[str, float], second: float) -> bytes:
         "waiting": _renumbered(store.waiting, number),
         "calls": np.stack([_rows(counts, operations) for counts in _counts(inputs)]),
     }
+    arrays |= {f"metrics.{name}": array for name, array in of_metrics.items()}
     arrays |= {f"detector.{name}": array for name, array in detector.state(rows).items()}
     out = io.BytesIO()
     np.savez(out, allow_pickle=False, **arrays)
@@ -87,7 +92,7 @@ def load(state: bytes, parts: Parts) -> dict[str, float]:
     Raises:
         ValueError: The bytes are no such snapshot. Nothing but rows of series and operations has changed.
     """
-    store, inputs, detector, evidence, symptoms, incidents, differences, book, deployments = parts
+    store, inputs, detector, evidence, symptoms, incidents, differences, book, deployments, watch = parts
     try:
         with np.load(io.BytesIO(state), allow_pickle=False) as arrays:
             given = {name: arrays[name] for name in arrays.files}
@@ -110,10 +115,8 @@ def load(state: bytes, parts: Parts) -> dict[str, float]:
             raise ValueError("more series than max_series")
         series = inputs.bank.load(header["series"], given["seen"])
         detector.resize(inputs.bank.capacity)
-        learnt = {
-            name.removeprefix("detector."): array for name, array in given.items() if name.startswith("detector.")
-        }
-        detector.load(learnt)
+        detector.load(_under("detector.", given))
+        watch.load(header["metrics"], _under("metrics.", given))
     except FAULTS as error:
         detector.resize(inputs.bank.capacity)
         detector.clear(np.arange(inputs.bank.capacity))
@@ -163,6 +166,11 @@ def _operations(inputs: TickInputs, described: list[dict[str, str]]) -> npt.NDAr
     found = np.array(rows, np.int32)
     inputs.know(found)
     return found.astype(np.int64)
+
+
+def _under(prefix: str, given: dict[str, npt.NDArray[Any]]) -> dict[str, npt.NDArray[Any]]:
+    """The arrays whose names begin so, without that."""
+    return {name.removeprefix(prefix): array for name, array in given.items() if name.startswith(prefix)}
 
 
 def _counts(inputs: TickInputs) -> tuple[npt.NDArray[np.float64], ...]:

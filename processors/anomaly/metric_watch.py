@@ -1,11 +1,13 @@
 """MetricWatch: chosen metrics of a metrics pipeline, one series each, judged by the seasonal detector as they pass.
 
-A gauge is watched by its value, a counter by its rate, a histogram by the mean of what came since the last time.
+A gauge is watched by its value, a counter by its rate, a histogram by the mean of what came since the last time. A
+series is anomalous from a point that surprises until ``CALM_POINTS`` in a row are within what is expected.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import replace
 from fnmatch import fnmatchcase
 from typing import NamedTuple
@@ -16,8 +18,17 @@ import numpy.typing as npt
 from pipeline.model.last_values import snapshots_of
 from pipeline.model.metrics import MetricBatch
 from pipeline.model.snapshot import Metric, MetricKind, MetricSnapshot, Temporality
-from processors.anomaly.detector import Detector, Floats, Matrix
+from processors.anomaly.detector import Array, Bools, Detector, Floats, Matrix
 from processors.anomaly.series_bank import METRIC, REFUSED, Series, SeriesBank
+
+CALM_POINTS = 3
+IDLE_S = 7 * 86400
+CROWDED_IDLE_S = 6 * 3600
+"""Series without a value for so long are given up, the second where there is no room for others."""
+LOOK_S = 3600
+"""So often idle ones are looked for."""
+UNKNOWN = (np.nan, np.nan, np.nan)
+Rows = npt.NDArray[np.int64]
 
 
 class Judged(NamedTuple):
@@ -47,6 +58,9 @@ class MetricWatch:
         self.names = names
         self.detector = detector
         self.bank = SeriesBank(max_series)
+        self.active: Bools = np.zeros(0, bool)
+        self._calm = np.zeros(0)
+        self._looked = 0
         self._last: dict[int, tuple[float, float, float]] = {}
 
     def judge_points(self, metrics: MetricBatch, time_unix_nano: int) -> Judged | None:
@@ -62,6 +76,7 @@ class MetricWatch:
     def judge(self, snapshot: MetricSnapshot) -> Judged | None:
         """Score the chosen metrics of a snapshot, and learn them; None where there are none."""
         second = snapshot.time_unix_nano / 1e9
+        self._expire(int(second))
         chosen = [metric for metric in snapshot.metrics if self._is_chosen(metric.name)]
         found: dict[int, float] = {}
         for metric in chosen:
@@ -73,7 +88,7 @@ class MetricWatch:
         mean[rows] = np.fromiter(found.values(), np.float64, len(found))
         count[rows] = 1.0
         matrix = Matrix(mean, np.zeros(len(mean)), count, self.bank.fall, second)
-        self.detector.resize(len(mean))
+        self._resize()
         surprise = self.detector.score(matrix)
         unknown = np.full(len(mean), np.nan)
         band = self.detector.expected() or (unknown, unknown)
@@ -115,6 +130,71 @@ class MetricWatch:
             return 0.0, 0.0, 0.0
         return now[0] - before[0], now[1] - before[1], now[2] - before[2]
 
-    def strange(self, judged: Judged, threshold: float) -> npt.NDArray[np.int64]:
-        """Rows whose surprise reaches the threshold."""
-        return np.flatnonzero(np.abs(judged.surprise) >= threshold)
+    def turns(self, judged: Judged, threshold: float) -> tuple[Rows, Rows]:
+        """Rows that have become anomalous with what was judged, and rows that are usual again.
+
+        Args:
+            threshold: Surprise from which a point is anomalous.
+        """
+        matrix, (lower, upper) = judged.matrix, judged.band
+        strange = matrix.present & (np.abs(judged.surprise) >= threshold)
+        outside = (matrix.mean < lower) | (matrix.mean > upper)
+        self._calm = np.where(matrix.present, np.where(strange | outside, 0.0, self._calm + 1.0), self._calm)
+        began = strange & ~self.active
+        ended = self.active & (self._calm >= CALM_POINTS)
+        self.active = (self.active | began) & ~ended
+        return np.flatnonzero(began), np.flatnonzero(ended)
+
+    def state(self) -> tuple[list[list[str]], dict[str, Array]]:
+        """Names of the series, and what was learnt of them, as arrays."""
+        self._resize()
+        names, rows, seen = self.bank.state()
+        last = np.array([self._last.get(row, UNKNOWN) for row in rows.tolist()]).reshape(-1, 3)
+        own: dict[str, Array] = {"seen": seen, "last": last, "active": self.active[rows], "calm": self._calm[rows]}
+        return names, own | {f"detector.{name}": array for name, array in self.detector.state(rows).items()}
+
+    def load(self, names: list[list[str]], state: Mapping[str, Array]) -> None:
+        """Take up what ``state`` gave. Raises ValueError, TypeError or KeyError, and then knows nothing."""
+        bank = SeriesBank(self.bank.max_series)
+        if len(names) > bank.max_series:
+            raise ValueError("more metrics than max_series")
+        n = len(names)
+        seen, last, active, calm = (np.asarray(state[name]) for name in ("seen", "last", "active", "calm"))
+        if seen.shape != (n,) or last.shape != (n, 3) or active.shape != (n,) or calm.shape != (n,):
+            raise ValueError("watched metrics and their values differ in number")
+        rows = bank.load(names, seen)
+        before, self.bank = self.bank, bank
+        self._resize()
+        prefix = "detector."
+        try:
+            self.detector.load({name.removeprefix(prefix): state[name] for name in state if name.startswith(prefix)})
+        except (ValueError, KeyError):
+            self.detector.clear(np.arange(bank.capacity))
+            self.bank = before
+            raise
+        self.active[rows], self._calm[rows] = active.astype(bool), calm
+        known = np.isfinite(last).all(1)
+        self._last = {
+            row: tuple(one) for row, one, is_known in zip(rows.tolist(), last.tolist(), known, strict=True) if is_known
+        }
+
+    def _resize(self) -> None:
+        capacity = self.bank.capacity
+        if len(self.active) < capacity:
+            missing = capacity - len(self.active)
+            self.active = np.concatenate((self.active, np.zeros(missing, bool)))
+            self._calm = np.concatenate((self._calm, np.zeros(missing)))
+            self.detector.resize(capacity)
+
+    def _expire(self, second: int) -> None:
+        if second - self._looked < LOOK_S:
+            return
+        self._looked = second
+        is_full = self.bank.live >= self.bank.max_series
+        gone = self.bank.expire(second - (CROWDED_IDLE_S if is_full else IDLE_S))
+        if len(gone):
+            self._resize()
+            self.detector.clear(gone)
+            self.active[gone], self._calm[gone] = False, 0.0
+            for row in gone.tolist():
+                self._last.pop(row, None)

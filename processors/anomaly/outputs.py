@@ -14,6 +14,7 @@ from processors.anomaly.detector import Bools, Floats, Matrix
 from processors.anomaly.events import anomaly_event, incident_event
 from processors.anomaly.explanation import sentence
 from processors.anomaly.incidents import Change, Incident
+from processors.anomaly.metric_watch import Judged, MetricWatch
 from processors.anomaly.series_bank import DURATION, ERRORS, GAP, METRIC, RATE, Series, SeriesBank
 from processors.anomaly.strangest import Example, Strangest
 from processors.anomaly.tick_inputs import ERROR_SCALE
@@ -160,41 +161,42 @@ class Outputs:
         self._logs.emit(anomaly_event(what, series, text, float(scores[row]), shown, matrix.second, example))
 
     def show_metrics(
-        self,
-        bank: SeriesBank,
-        matrix: Matrix,
-        surprise: Floats,
-        band: tuple[Floats, Floats],
-        strange: npt.NDArray[np.int64],
+        self, watch: MetricWatch, judged: Judged, began: npt.NDArray[np.int64], ended: npt.NDArray[np.int64]
     ) -> None:
-        """Set the gauges of watched metrics, and tell of the strange ones."""
-        active = np.isin(np.arange(len(matrix)), strange)
+        """Set the gauges of watched metrics, and tell of those that have become anomalous, or usual again."""
+        matrix, scores, (lower, upper) = judged.matrix, np.abs(judged.surprise), judged.band
+        new = set(began.tolist())
         for row in np.flatnonzero(matrix.present).tolist():
-            series = bank.names(row)
+            series = watch.bank.names(row)
             labels = (series.service or None, series.operation, METRIC, series.kind or None, None)
             target = np.array([self.table.ensure_row(labels)], np.int32)
             if target[0] < 0:
                 continue
-            self.score.set(target, abs(surprise[row]))
-            self.active.set(target, float(active[row]))
+            self.score.set(target, scores[row])
+            self.active.set(target, float(watch.active[row]))
             self.observed.set(target, matrix.mean[row])
-            if active[row]:
+            if row in new:
                 self.onsets.add(target)
-            if np.isfinite(band[0][row]) and np.isfinite(band[1][row]):
-                self.lower.set(target, band[0][row])
-                self.upper.set(target, band[1][row])
-        scores = np.abs(surprise)
-        for row in _strongest(active, scores)[:MAX_EVENTS]:
-            series = bank.names(row)
+            if np.isfinite(lower[row]) and np.isfinite(upper[row]):
+                self.lower.set(target, lower[row])
+                self.upper.set(target, upper[row])
+        for what, turned in ((names.ANOMALY_OPENED, began), (names.ANOMALY_RESOLVED, ended)):
+            strongest = turned[np.lexsort((turned, -scores[turned]))].tolist()
+            for row in strongest[:MAX_EVENTS]:
+                self._tell_metric(what, watch.bank.names(row), row, judged, scores)
+            self._telemetry.count(own_metrics.EVENTS_WITHHELD, max(len(turned) - MAX_EVENTS, 0))
+
+    def _tell_metric(self, what: str, series: Series, row: int, judged: Judged, scores: Floats) -> None:
+        if what == names.ANOMALY_OPENED:
             self._telemetry.logger.limited(
                 f"strange {series.operation}",
                 f"{series.operation} is not what it usually is.",
                 service=series.service,
                 labels=series.kind,
-                observed=float(matrix.mean[row]),
-                surprise=float(surprise[row]),
+                observed=float(judged.matrix.mean[row]),
+                surprise=float(judged.surprise[row]),
             )
-            self._tell_anomaly(names.ANOMALY_OPENED, series, row, matrix, scores, band, [])
+        self._tell_anomaly(what, series, row, judged.matrix, scores, judged.band, [])
 
     def show_change(self, change: Change, *, is_first: bool) -> None:
         """Set the gauges of an incident, and tell what happened.

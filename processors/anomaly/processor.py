@@ -114,7 +114,7 @@ class Anomaly(Processor):
             self._telemetry.count(name, 0)
         for what in self._detector.totals():
             self._telemetry.count(own_metrics.DETECTOR_EVENTS, 0, event=what)
-        self._telemetry.gauge(own_metrics.SERIES, lambda: self.bank.live)
+        self._telemetry.gauge(own_metrics.SERIES, lambda: self.bank.live + self.watch.bank.live)
         self._telemetry.gauge(own_metrics.MUTES, lambda: len(self.book.mutes))
         for incident in self.incidents.open.values():  # after a restart, for those who remember open ones
             if incident.told and not incident.mute:
@@ -139,8 +139,8 @@ class Anomaly(Processor):
         """Look at the watched metrics and pass all on."""
         judged = self.watch.judge_points(metrics, self._clock.unix_nano()) if self.watch.names else None
         if judged is not None:
-            strange = self.watch.strange(judged, self._metric_threshold)
-            self._outputs.show_metrics(self.watch.bank, judged.matrix, judged.surprise, judged.band, strange)
+            turned = self.watch.turns(judged, self._metric_threshold)
+            self._outputs.show_metrics(self.watch, judged, *turned)
         return metrics
 
     def tick(self, now_unix_nano: int) -> None:
@@ -181,6 +181,7 @@ class Anomaly(Processor):
             self.differences,
             self.book,
             self.deployments,
+            self.watch,
         )
 
     # -- what people ask for (``pipeline.api.IncidentKeeper``) ---------------------------------------
@@ -350,7 +351,7 @@ class Anomaly(Processor):
         totals = dict(zip(FATES, self._store.fates.tolist(), strict=True))
         for fate, total in totals.items():
             self._grow(own_metrics.SPANS, total, outcome=fate)
-        self._grow(own_metrics.REFUSED_SERIES, self.bank.refused)
+        self._grow(own_metrics.REFUSED_SERIES, self.bank.refused + self.watch.bank.refused)
         for what, total in self._detector.totals().items():
             self._grow(own_metrics.DETECTOR_EVENTS, total, event=what)
         if totals["thinned"] > 0 and self._store.thinning:

@@ -39,12 +39,11 @@ if cython.compiled:
         LINKS,
         NEXT,
         OTHER,
-        PAIRED,
         SLOT,
         SPAN,
-        WAITING,
         HalfSlots,
-        drop_oldest,
+        drop_paired,
+        drop_waiting,
         find,
         is_crowded,
         move_to_paired,
@@ -61,12 +60,11 @@ else:
         LINKS,
         NEXT,
         OTHER,
-        PAIRED,
         SLOT,
         SPAN,
-        WAITING,
         HalfSlots,
-        drop_oldest,
+        drop_paired,
+        drop_waiting,
         find,
         is_crowded,
         move_to_paired,
@@ -201,7 +199,7 @@ class EdgeStore(HalfSlots):
         """(uint64[k, 8], int64[k]): all halves kept, oldest first, the paired ones last, and the nanoseconds they have
         left.
         """
-        halves, deadlines = self._contents(self._in_order(WAITING) + self._in_order(PAIRED))
+        halves, deadlines = self._contents(self._in_order())
         return halves, np.maximum(deadlines - now_nano, 0)
 
     def load(self, halves, left_nano, now_nano):  # type: ignore[no-untyped-def]
@@ -284,11 +282,11 @@ def emit_pair(
 @cython.inline
 @cython.nogil
 @cython.exceptval(check=False)
-def drop_waiting(store: EdgeStore, place: cython.Py_ssize_t, flags: cython.ulonglong) -> cython.void:
+def forget(store: EdgeStore, place: cython.Py_ssize_t, flags: cython.ulonglong) -> cython.void:
     """Free a waiting half, the oldest of its key, with these flags."""
     if flags & SETTLED:
         store.remembered -= 1
-    drop_oldest(store, place, WAITING)
+    drop_waiting(store, place)
 
 
 @cython.cfunc
@@ -304,14 +302,14 @@ def keep_limit(store: EdgeStore) -> cython.void:
     flags: cython.ulonglong
     if store.items <= store.max_items:
         return
-    if store.ends[2] >= 0:
-        drop_oldest(store, place_of(store, store.ends[2]), PAIRED)
+    if store.paired_items:
+        drop_paired(store)
         return
-    slot = store.ends[0]
+    slot = store.oldest
     flags = flags_of(store.words, slot * SLOT)
     if not flags & SETTLED:
         count(store, _EVICTED, flags)
-    drop_waiting(store, place_of(store, slot), flags)
+    forget(store, place_of(store, slot), flags)
 
 
 @cython.cfunc
@@ -331,7 +329,7 @@ def wait(
     if is_crowded(store, half, at):
         count(store, _FILTERED if flags & FILTERED else _TRACE_LIMIT, flags)
         return
-    slot = put(store, half, at, tag, place, WAITING, now + store.ttl)
+    slot = put(store, half, at, tag, place, False, now + store.ttl)
     if flags & FILTERED:
         store.words[slot * SLOT + LABEL] |= SETTLED << 32
         store.remembered += 1
@@ -417,9 +415,9 @@ def add_client(
         if not theirs & SETTLED:
             count(store, fate, theirs)
         slot = store.links[slot * LINKS + NEXT]
-        drop_waiting(store, place, theirs)
+        forget(store, place, theirs)
     count(store, best, flags)
-    slot = put(store, half, at, tag, find(store, tag, half, at), PAIRED, now + store.ttl)
+    slot = put(store, half, at, tag, find(store, tag, half, at), True, now + store.ttl)
     store.words[slot * SLOT + LABEL] |= (SETTLED | WAS_PAIRED) << 32
     keep_limit(store)
 
@@ -449,19 +447,18 @@ def add_half(store: EdgeStore, half: cython.p_ulonglong, at: cython.Py_ssize_t, 
 @cython.exceptval(check=False)
 def expire_halves(store: EdgeStore, now: cython.longlong, limit: cython.Py_ssize_t) -> cython.void:
     """Empty both queues of what has reached its deadline, until ``limit`` edges have been written."""
-    slot: cython.int = store.ends[2]
+    slot: cython.int
     flags: cython.ulonglong
-    while slot >= 0 and store.deadlines[slot * SLOT + DEADLINE] <= now:
-        drop_oldest(store, place_of(store, slot), PAIRED)
-        slot = store.ends[2]
-    slot = store.ends[0]
+    while store.paired_items and store.ring_deadlines[2 * store.ring_first + 1] <= now:
+        drop_paired(store)
+    slot = store.oldest
     while slot >= 0 and store.deadlines[slot * SLOT + DEADLINE] <= now and store.out_count < limit:
         flags = flags_of(store.words, slot * SLOT)
         if not flags & SETTLED:
             count(store, _EXPIRED, flags)
             emit(store, store.words, slot * SLOT)
-        drop_waiting(store, place_of(store, slot), flags)
-        slot = store.ends[0]
+        forget(store, place_of(store, slot), flags)
+        slot = store.oldest
 
 
 @cython.cfunc
@@ -477,12 +474,14 @@ def load_half(
     low: cython.ulonglong = 0xFFFFFFFF
     place: cython.Py_ssize_t = find(store, tag, half, at)
     at_place: cython.Py_ssize_t
+    is_paired: cython.bint
     if place >= 0:
         at_place = (cython.cast(cython.Py_ssize_t, store.index[place] & low) - 1) * SLOT
         if not flags & flags_of(store.words, at_place) & SERVER:
             count(store, _DUPLICATE, flags)
             return
-    put(store, half, at, tag, place, PAIRED if flags & WAS_PAIRED else WAITING, deadline)
-    if flags & SETTLED and not flags & WAS_PAIRED:
+    is_paired = flags & WAS_PAIRED and not flags & SERVER
+    put(store, half, at, tag, place, is_paired, deadline)
+    if flags & SETTLED and not is_paired:
         store.remembered += 1
     keep_limit(store)

@@ -15,10 +15,6 @@ cdef enum:
     NEXT = 22
     LINKS = 32
 
-cdef enum:
-    WAITING = 0
-    PAIRED = 1
-
 cdef class HalfSlots:
     cdef object _keep
     cdef object _slots
@@ -32,11 +28,18 @@ cdef class HalfSlots:
     cdef int* traces
     cdef unsigned long long trace_mask
     cdef bint is_counting
-    cdef int* ends
+    cdef object _ring
+    cdef unsigned long long* ring
+    cdef long long* ring_deadlines
+    cdef Py_ssize_t ring_size
+    cdef Py_ssize_t ring_first
+    cdef int* unused
+    cdef Py_ssize_t unused_count
+    cdef int oldest
+    cdef int youngest
     cdef Py_ssize_t max_items
     cdef Py_ssize_t max_items_per_trace
     cdef Py_ssize_t used
-    cdef int free
     cdef Py_ssize_t items
     cdef Py_ssize_t paired_items
 
@@ -51,9 +54,10 @@ cdef int put(
     Py_ssize_t at,
     unsigned long long tag,
     Py_ssize_t place,
-    int queue,
+    bint is_paired,
     long long deadline,
 ) noexcept nogil
 cdef void move_to_paired(HalfSlots slots, int slot, long long deadline) noexcept nogil
-cdef void drop_oldest(HalfSlots slots, Py_ssize_t place, int queue) noexcept nogil
+cdef void drop_waiting(HalfSlots slots, Py_ssize_t place) noexcept nogil
+cdef void drop_paired(HalfSlots slots) noexcept nogil
 cdef bint is_crowded(HalfSlots slots, unsigned long long* half, Py_ssize_t at) noexcept nogil

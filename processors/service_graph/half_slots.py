@@ -4,7 +4,9 @@
 ::
 
     index (open addressing): tag << 32 | slot + 1, of the oldest half of each key
-    slot:  the half's eight words │ deadline │ tag │ older, younger │ next, last │ four words to spare
+    slot:    the half's eight words │ deadline │ tag │ older, younger │ next, last │ four words to spare
+    waiting: a list through the slots, since any of them may be paired
+    paired:  a ring of index word │ deadline, since only the oldest leaves; to let go of it no slot is looked at
 
 A slot is two cache lines. The tag is 32 bits of a hash of the key and also says where the key's home in the index is,
 so that searching past other keys, growing and removing touch no slots. Probing is linear, removal shifts back. The
@@ -30,10 +32,8 @@ else:
 
     # Words of a half and of the slot that it stands in. LABEL: flags << 32 | label set.
     TRACE, SPAN, OTHER, LABEL, HALF, DEADLINE, SLOT = 0, 2, 3, 6, 8, 8, 16
-    # 32-bit links of a slot: a neighbour in its queue, and the next younger half of the same key. -1: none.
+    # 32-bit links of a slot: a neighbour among the waiting, and the next younger half of the same key. -1: none.
     YOUNGER, NEXT, LINKS = 21, 22, 32
-    # The queues.
-    WAITING, PAIRED = 0, 1
 
 _TAG = cython.declare(cython.Py_ssize_t, 9)
 _OLDER = cython.declare(cython.Py_ssize_t, 20)
@@ -49,7 +49,7 @@ class HalfSlots:
     """See the module.
 
     Args:
-        max_items: Halves kept, in both queues together. Memory is touched only as they come, about 150 bytes each.
+        max_items: Halves kept, in both queues together. Memory is touched only as they come, about 170 bytes each.
         max_items_per_trace: Waiting halves of one trace.
         seed: 62 random bits that the secret words are made of.
     """
@@ -58,14 +58,23 @@ class HalfSlots:
         slots = max_items + 1  # a new half is put down before an old one is taken away
         self._slots = _aligned(slots * SLOT)
         counters = max(4096, 1 << (4 * slots - 1).bit_length())
-        ends = np.full(4, -1, np.int32)
+        unused = np.zeros(slots, np.int32)
+        ring = np.zeros(slots * 2, np.uint64)
         traces = np.zeros(counters, np.int32)
         secrets = secret_words(seed, 3)
-        self._keep = (ends, traces, secrets)
+        self._keep = (unused, traces, secrets)
+        self._ring = ring
         self.words = words_at(self._slots)
         self.links = ints_at(self._slots.view(np.int32))
         self.deadlines = longs_at(self._slots.view(np.int64))
-        self.ends = ints_at(ends)
+        self.ring = words_at(ring)
+        self.ring_deadlines = longs_at(ring.view(np.int64))
+        self.ring_size = slots
+        self.ring_first = 0
+        self.unused = ints_at(unused)
+        self.unused_count = 0
+        self.oldest = -1
+        self.youngest = -1
         self.traces = ints_at(traces)
         self.trace_mask = counters - 1
         self.is_counting = False
@@ -73,7 +82,6 @@ class HalfSlots:
         self.max_items = max_items
         self.max_items_per_trace = max_items_per_trace
         self.used = 0
-        self.free = -1
         self.items = 0
         self.paired_items = 0
         self._index = np.zeros(_FIRST_PLACES, np.uint64)
@@ -91,14 +99,16 @@ class HalfSlots:
         self.index = words_at(self._index)
         refill(self, words_at(old), len(old))
 
-    def _in_order(self, queue: int) -> list[int]:
-        """The slots of a queue, oldest first."""
+    def _in_order(self) -> list[int]:
+        """The slots in use: waiting halves, oldest first, then paired ones likewise."""
         found = []
-        slot = self.ends[queue * 2]
+        slot = self.oldest
         while slot >= 0:
             found.append(slot)
             slot = self.links[slot * LINKS + YOUNGER]
-        return found
+        places = (self.ring_first + np.arange(self.paired_items)) % self.ring_size
+        paired = self._ring[::2][places] & np.uint64(0xFFFF_FFFF)
+        return found + (paired.astype(np.int64) - 1).tolist()
 
     def _contents(self, slots: list[int]) -> tuple[np.ndarray, np.ndarray]:
         """uint64[k, 8] and int64[k]: halves and deadlines of slots."""
@@ -159,16 +169,32 @@ def find(slots: HalfSlots, tag: cython.ulonglong, half: cython.p_ulonglong, at: 
 
 
 @cython.cfunc
+@cython.inline
+@cython.nogil
+@cython.exceptval(check=False)
+def place_of_word(slots: HalfSlots, wanted: cython.ulonglong) -> cython.Py_ssize_t:
+    """Where a word stands in the index."""
+    p: cython.ulonglong = (wanted >> 32) & slots.mask
+    while slots.index[p] != wanted:
+        p = (p + 1) & slots.mask
+    return cython.cast(cython.Py_ssize_t, p)
+
+
+@cython.cfunc
 @cython.nogil
 @cython.exceptval(check=False)
 def place_of(slots: HalfSlots, slot: cython.int) -> cython.Py_ssize_t:
     """Place in the index of a slot that is the oldest of its key."""
-    tag: cython.ulonglong = slots.words[slot * SLOT + _TAG]
-    wanted: cython.ulonglong = (tag << 32) | cython.cast(cython.ulonglong, slot + 1)
-    p: cython.ulonglong = tag & slots.mask
-    while slots.index[p] != wanted:
-        p = (p + 1) & slots.mask
-    return cython.cast(cython.Py_ssize_t, p)
+    return place_of_word(slots, word_of(slots, slot))
+
+
+@cython.cfunc
+@cython.inline
+@cython.nogil
+@cython.exceptval(check=False)
+def word_of(slots: HalfSlots, slot: cython.int) -> cython.ulonglong:
+    """What the index has for a slot."""
+    return (slots.words[slot * SLOT + _TAG] << 32) | cython.cast(cython.ulonglong, slot + 1)
 
 
 @cython.cfunc
@@ -196,19 +222,17 @@ def unindex(slots: HalfSlots, place: cython.Py_ssize_t) -> cython.void:
 @cython.inline
 @cython.nogil
 @cython.exceptval(check=False)
-def enqueue(slots: HalfSlots, slot: cython.int, queue: cython.int) -> cython.void:
-    """Make a slot the youngest of a queue."""
-    youngest: cython.int = slots.ends[queue * 2 + 1]
+def enqueue(slots: HalfSlots, slot: cython.int) -> cython.void:
+    """Make a slot the youngest that waits."""
+    youngest: cython.int = slots.youngest
     slots.links[slot * LINKS + _OLDER] = youngest
     slots.links[slot * LINKS + YOUNGER] = -1
     if youngest >= 0:
         slots.links[youngest * LINKS + YOUNGER] = slot
     else:
-        slots.ends[queue * 2] = slot
-    slots.ends[queue * 2 + 1] = slot
-    if queue == PAIRED:
-        slots.paired_items += 1
-    elif slots.is_counting:
+        slots.oldest = slot
+    slots.youngest = slot
+    if slots.is_counting:
         count_trace(slots, slots.words, slot * SLOT, 1)
 
 
@@ -216,22 +240,34 @@ def enqueue(slots: HalfSlots, slot: cython.int, queue: cython.int) -> cython.voi
 @cython.inline
 @cython.nogil
 @cython.exceptval(check=False)
-def dequeue(slots: HalfSlots, slot: cython.int, queue: cython.int) -> cython.void:
-    """Take a slot out of its queue."""
+def dequeue(slots: HalfSlots, slot: cython.int) -> cython.void:
+    """A slot waits no longer."""
     older: cython.int = slots.links[slot * LINKS + _OLDER]
     younger: cython.int = slots.links[slot * LINKS + YOUNGER]
     if older >= 0:
         slots.links[older * LINKS + YOUNGER] = younger
     else:
-        slots.ends[queue * 2] = younger
+        slots.oldest = younger
     if younger >= 0:
         slots.links[younger * LINKS + _OLDER] = older
     else:
-        slots.ends[queue * 2 + 1] = older
-    if queue == PAIRED:
-        slots.paired_items -= 1
-    elif slots.is_counting:
+        slots.youngest = older
+    if slots.is_counting:
         count_trace(slots, slots.words, slot * SLOT, -1)
+
+
+@cython.cfunc
+@cython.inline
+@cython.nogil
+@cython.exceptval(check=False)
+def push_paired(slots: HalfSlots, slot: cython.int, deadline: cython.longlong) -> cython.void:
+    """Make a slot the youngest of the paired ones."""
+    at: cython.Py_ssize_t = slots.ring_first + slots.paired_items
+    if at >= slots.ring_size:
+        at -= slots.ring_size
+    slots.ring[2 * at] = word_of(slots, slot)
+    slots.ring_deadlines[2 * at + 1] = deadline
+    slots.paired_items += 1
 
 
 @cython.cfunc
@@ -243,7 +279,7 @@ def put(
     at: cython.Py_ssize_t,
     tag: cython.ulonglong,
     place: cython.Py_ssize_t,
-    queue: cython.int,
+    is_paired: cython.bint,
     deadline: cython.longlong,
 ) -> cython.int:
     """Copy a half into a free slot, a queue, and the chain of its key; ``place`` is what ``find`` said. The slot."""
@@ -251,9 +287,9 @@ def put(
     oldest: cython.int
     i: cython.Py_ssize_t
     low: cython.ulonglong = 0xFFFFFFFF
-    if slots.free >= 0:
-        slot = slots.free
-        slots.free = slots.links[slot * LINKS + YOUNGER]
+    if slots.unused_count:
+        slots.unused_count -= 1
+        slot = slots.unused[slots.unused_count]
     else:
         slot = cython.cast(cython.int, slots.used)
         slots.used += 1
@@ -270,7 +306,10 @@ def put(
         slots.links[slots.links[oldest * LINKS + _LAST] * LINKS + NEXT] = slot
         slots.links[oldest * LINKS + _LAST] = slot
     slots.items += 1
-    enqueue(slots, slot, queue)
+    if is_paired:
+        push_paired(slots, slot, deadline)
+    else:
+        enqueue(slots, slot)
     return slot
 
 
@@ -279,29 +318,52 @@ def put(
 @cython.exceptval(check=False)
 def move_to_paired(slots: HalfSlots, slot: cython.int, deadline: cython.longlong) -> cython.void:
     """Let a waiting half stand in the other queue, with a new deadline."""
-    dequeue(slots, slot, WAITING)
+    dequeue(slots, slot)
     slots.deadlines[slot * SLOT + DEADLINE] = deadline
-    enqueue(slots, slot, PAIRED)
+    push_paired(slots, slot, deadline)
+
+
+@cython.cfunc
+@cython.inline
+@cython.nogil
+@cython.exceptval(check=False)
+def free_slot(slots: HalfSlots, slot: cython.int) -> cython.void:
+    """A slot may be used again."""
+    slots.unused[slots.unused_count] = slot
+    slots.unused_count += 1
+    slots.items -= 1
 
 
 @cython.cfunc
 @cython.nogil
 @cython.exceptval(check=False)
-def drop_oldest(slots: HalfSlots, place: cython.Py_ssize_t, queue: cython.int) -> cython.void:
-    """Free the slot at the head of a chain: the oldest half of its key."""
+def drop_waiting(slots: HalfSlots, place: cython.Py_ssize_t) -> cython.void:
+    """Free the slot at the head of a chain: the oldest waiting half of its key."""
     low: cython.ulonglong = 0xFFFFFFFF
-    tag: cython.ulonglong = slots.index[place] >> 32
     slot: cython.int = cython.cast(cython.int, slots.index[place] & low) - 1
     heir: cython.int = slots.links[slot * LINKS + NEXT]
-    dequeue(slots, slot, queue)
-    slots.items -= 1
+    dequeue(slots, slot)
     if heir >= 0:
-        slots.index[place] = (tag << 32) | cython.cast(cython.ulonglong, heir + 1)
+        slots.index[place] = word_of(slots, heir)
         slots.links[heir * LINKS + _LAST] = slots.links[slot * LINKS + _LAST]
     else:
         unindex(slots, place)
-    slots.links[slot * LINKS + YOUNGER] = slots.free
-    slots.free = slot
+    free_slot(slots, slot)
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def drop_paired(slots: HalfSlots) -> cython.void:
+    """Free the slot of the oldest paired half, which has its key for itself."""
+    low: cython.ulonglong = 0xFFFFFFFF
+    word: cython.ulonglong = slots.ring[2 * slots.ring_first]
+    unindex(slots, place_of_word(slots, word))
+    free_slot(slots, cython.cast(cython.int, word & low) - 1)
+    slots.paired_items -= 1
+    slots.ring_first += 1
+    if slots.ring_first == slots.ring_size:
+        slots.ring_first = 0
 
 
 # -- waiting halves of a trace ---------------------------------------------------------------------
@@ -330,7 +392,7 @@ def count_trace(slots: HalfSlots, half: cython.p_ulonglong, at: cython.Py_ssize_
 def count_all(slots: HalfSlots) -> cython.void:
     """Begin to count, with those that wait already."""
     i: cython.ulonglong
-    slot: cython.int = slots.ends[0]
+    slot: cython.int = slots.oldest
     for i in range(slots.trace_mask + 1):
         slots.traces[i] = 0
     while slot >= 0:

@@ -28,6 +28,8 @@ OVERFLOWED_EDGES = "otelcol_connector_servicegraph_overflowed_edges"
 
 DROPPED = ("evicted", "trace_limit", "duplicate", "filtered", "loop")
 """Fates of halves (``edge_store``) that are reasons of ``dropped_spans``."""
+AT_ONCE = 1 << 11
+"""Halves between which edges are recorded, so that they are still in the cache."""
 OUTCOMES = ("lost", "virtual_node")
 """What becomes of an expired half."""
 
@@ -77,8 +79,8 @@ class ServiceGraph(Processor):
         now = self._clock.monotonic_nano()
         self._expire(now)
         halves = self._halves.read(spans)
-        if len(halves):
-            edges = self._store.add(halves, now)
+        for begin in range(0, len(halves), AT_ONCE):
+            edges = self._store.add(halves[begin : begin + AT_ONCE], now)
             if len(edges):
                 self._metrics.record(edges)
                 self._edges += len(edges)

@@ -51,6 +51,7 @@ def extensions() -> list[Extension]:
         return []
     sanitize = os.environ.get("WEIR_SANITIZE")
     flags = [f"-fsanitize={sanitize}", "-fno-omit-frame-pointer", "-g", "-O1"] if sanitize else ["-O3"]
+    flags += ["-ffp-contract=off"]  # fused operations round otherwise than Python, so results would differ
     modules = [
         Extension(
             name,

@@ -32,6 +32,7 @@ MODULES = (
     "pipeline.ottl.decide",
     "processors.anomaly.robust_kernel",
     "processors.anomaly.span_join",
+    "processors.anomaly.span_sums",
     "processors.anomaly.span_words",
     "processors.deltatocumulative.known_streams",
     "processors.service_graph.edge_recorder",

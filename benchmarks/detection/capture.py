@@ -18,9 +18,9 @@ from benchmarks.detection.replay import Event, play
 from processors.anomaly.detector import Matrix, make
 from processors.anomaly.evidence import Evidence
 from processors.anomaly.incidents import Change, Incidents
+from processors.anomaly.joined import Joined
 from processors.anomaly.processor import FROZEN_FROM
 from processors.anomaly.series_bank import SeriesBank
-from processors.anomaly.span_store import Joined
 from processors.anomaly.symptoms import Symptoms, about
 
 

@@ -19,9 +19,10 @@ from processors.anomaly.detector import Detector
 from processors.anomaly.differences import Differences
 from processors.anomaly.evidence import Evidence
 from processors.anomaly.incidents import Incidents
+from processors.anomaly.joined import LOW, OPERATION, UInt64s
 from processors.anomaly.metric_watch import MetricWatch
 from processors.anomaly.span_join import WORDS
-from processors.anomaly.span_store import LOW, OPERATION, SpanStore, UInt64s
+from processors.anomaly.span_store import SpanStore
 from processors.anomaly.symptoms import ROWS, Symptoms
 from processors.anomaly.tick_inputs import OPERATION_LABELS, TickInputs
 

@@ -80,17 +80,18 @@ class Differences:
         self._sums = np.zeros((2, 0))
         self._generation = -1
 
-    def add(self, spans: SpanBatch, operations: Int32s, inputs: TickInputs) -> None:
+    def add(self, spans: SpanBatch, operations: Int32s, inputs: TickInputs, ends: tuple[int, int]) -> None:
         """Count a batch.
 
         Args:
             operations: int32[n], number of each span's operation.
             inputs: Knows the services of operations.
+            ends: First and last end of the spans, Unix nanoseconds.
         """
         if not self.columns:
             return
         modes_of = self._modes_now(inputs)
-        if not self._reads_more and not self._has_sampled_tick(spans):
+        if not self._reads_more and not self._have_sampled_tick(*ends):
             return
         self._fit(inputs)
         services = inputs.service_of[operations]
@@ -214,9 +215,8 @@ class Differences:
             self._reads_more = bool(self._modes.any())
         return self._modes
 
-    def _has_sampled_tick(self, spans: SpanBatch) -> bool:
-        ends = spans["end_time_unix_nano"]
-        first, last = int(ends.min()) // self._window, int(ends.max()) // self._window
+    def _have_sampled_tick(self, earliest: int, latest: int) -> bool:
+        first, last = earliest // self._window, latest // self._window
         return last // SAMPLED_TICKS > (first - 1) // SAMPLED_TICKS
 
     def _sampled(self, spans: SpanBatch) -> Bools:

@@ -23,10 +23,11 @@ from processors.anomaly.evidence import Evidence
 from processors.anomaly.explanation import differing, findings_of, sentences_of, strongest_rows
 from processors.anomaly.findings import merged
 from processors.anomaly.incidents import Change, Incident, Incidents
+from processors.anomaly.joined import Joined
 from processors.anomaly.metric_watch import MetricWatch
 from processors.anomaly.outputs import Outputs
 from processors.anomaly.series_bank import ERRORS, SeriesBank
-from processors.anomaly.span_store import FATES, Joined, SpanStore
+from processors.anomaly.span_store import FATES, SpanStore
 from processors.anomaly.span_words import COLUMNS as SPAN_COLUMNS
 from processors.anomaly.strangest import Strangest
 from processors.anomaly.symptoms import Symptoms, about
@@ -129,8 +130,8 @@ class Anomaly(Processor):
         kept = self._store.thinned(spans)
         if kept is not None:
             operations = self.inputs.operations_of(kept)
-            self.differences.add(kept, operations, self.inputs)
-            self._store.add(kept, operations, now // self._window)
+            ends = self._store.add(kept, operations, now // self._window)
+            self.differences.add(kept, operations, self.inputs, ends)
         for service in self.deployments.look(spans, now):
             self._relax(service)
         return spans
@@ -226,7 +227,7 @@ class Anomaly(Processor):
     def _close_tick(self) -> None:
         tick = self._store.open_tick
         second = (tick + 1) * self._window / 1e9
-        joined = self._store.close(self.inputs.service_of)
+        joined = self._store.close(self.inputs.services())
         if joined is None:
             self.no_data(second)
             return

@@ -19,6 +19,11 @@ Cython in pure Python mode: runs compiled and uncompiled with the same results.
 
 import cython
 
+if cython.compiled:
+    from cython.cimports.pipeline.memory import ints_at, words_at
+else:
+    from pipeline.memory import ints_at, words_at
+
 WORDS = 7
 ROOT = -1
 """Parent of a span that has none."""
@@ -31,26 +36,6 @@ _WIDTH = cython.declare(cython.Py_ssize_t, 7)
 _ROOT = cython.declare(cython.int, -1)
 _UNKNOWN = cython.declare(cython.int, -2)
 _DUPLICATE = cython.declare(cython.int, -3)
-
-
-@cython.cfunc
-def words_at(array: object) -> cython.p_ulonglong:
-    """Base of a uint64 array that the caller keeps alive."""
-    view: cython.ulonglong[::1] = array
-    if cython.compiled:
-        return cython.address(view[0])
-    else:  # noqa: RET505 - Cython drops this branch
-        return memoryview(array)
-
-
-@cython.cfunc
-def ints_at(array: object) -> cython.p_int:
-    """Base of an int32 array."""
-    view: cython.int[::1] = array
-    if cython.compiled:
-        return cython.address(view[0])
-    else:  # noqa: RET505 - Cython drops this branch
-        return memoryview(array)
 
 
 @cython.cfunc

@@ -13,57 +13,23 @@ that; every span is counted as one of ``FATES``.
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 import numpy.typing as npt
 
 from pipeline.api import SpanBatch
 from pipeline.model.records import Level
 from processors.anomaly import span_words
-from processors.anomaly.span_join import DUPLICATE, ROOT, UNKNOWN, WORDS, join
+from processors.anomaly.joined import END, SPAN, TRACE, Joined
+from processors.anomaly.span_join import DUPLICATE, UNKNOWN, WORDS, join
 
 Int32s = npt.NDArray[np.int32]
-Int64s = npt.NDArray[np.int64]
 UInt64s = npt.NDArray[np.uint64]
-Bools = npt.NDArray[np.bool_]
-
-TRACE, SPAN, PARENT, END, DURATION, OPERATION = 0, 2, 3, 4, 5, 6
-FLAG_SHIFT = np.uint64(32)
-FAILED = np.uint64(1 << 32)
-KIND_SHIFT = np.uint64(40)
-LOW = np.uint64(0xFFFF_FFFF)
 
 FATES = ("joined", "late", "future", "thinned", "duplicate")
 """What becomes of a span."""
 MAX_THINNING = 30
 FUTURE_TICKS = 6
 """Spans that end more ticks than this after the current one are refused: a sender's clock is wrong."""
-
-
-class Joined(NamedTuple):
-    """The spans of one tick with what the join found; rows in no particular order.
-
-    Attributes:
-        operations: int32[n], number of the operation.
-        kinds: uint8[n], numbers of ``SpanKind``.
-        failed: bool[n].
-        duration_nano, self_nano: int64[n]; self: without children.
-        gap_nano: int64[n]; duration without children of other services.
-        callees: int32[n], operation of the child in another service, -1: none.
-        roots: Spans without parent.
-        ids: uint64[n, 3], the bytes of trace id and span id.
-    """
-
-    operations: Int32s
-    kinds: npt.NDArray[np.uint8]
-    failed: Bools
-    duration_nano: Int64s
-    self_nano: Int64s
-    gap_nano: Int64s
-    callees: Int32s
-    roots: int
-    ids: UInt64s
 
 
 class SpanStore:
@@ -119,8 +85,8 @@ class SpanStore:
         self.fates[FATES.index("thinned")] += n - left
         return spans.where(kept.view(np.bool_)) if left else None
 
-    def add(self, spans: SpanBatch, operations: Int32s, current_tick: int) -> None:
-        """Take in a batch.
+    def add(self, spans: SpanBatch, operations: Int32s, current_tick: int) -> tuple[int, int]:
+        """Take in a batch, which is not empty; the first and the last end of its spans, Unix nanoseconds.
 
         Args:
             operations: int32[n], number of each span's operation.
@@ -131,7 +97,7 @@ class SpanStore:
         first, width = records.first[Level.ITEM], records.width[Level.ITEM]
         begin = max(self.open_tick, 0) * int(self.window)
         until = (current_tick + FUTURE_TICKS + 1) * int(self.window)
-        n, late, future = span_words.fill(
+        n, late, future, earliest, latest = span_words.fill(
             out, records.words, first, width, fields, spans.rows, operations, begin, until, self.keep_late
         )
         self.fates[FATES.index("late")] += late
@@ -139,6 +105,7 @@ class SpanStore:
         self._used += n
         while self._used > self.max_spans and self.thinning < MAX_THINNING:
             self._thin()
+        return earliest, latest
 
     def close(self, service_of: Int32s) -> Joined | None:
         """Close the oldest open tick and join its spans; None where it had none.
@@ -148,17 +115,17 @@ class SpanStore:
         """
         tick = self.open_tick
         self.open_tick += 1
-        pending = self._words[: self._used]
-        ours = pending[:, END] // self.window <= np.uint64(max(tick, 0))
-        if ours.all():
-            new, self._used = pending, 0
-        else:
-            new, left = pending[ours], pending[~ours]
-            self._words[: len(left)] = left
-            self._used = len(left)
-        if len(new) < self.max_spans // 4 and self.thinning:
+        words = np.empty((self._used + len(self.waiting), WORDS), np.uint64)
+        until = (max(tick, 0) + 1) * int(self.window)
+        new = span_words.split(self._words, self._used, until, words) if self._used else 0
+        self._used -= new
+        if new < self.max_spans // 4 and self.thinning:
             self.thinning -= 1
-        return self._join(new, service_of, tick) if len(new) else None
+        if not new:
+            return None
+        words = words[: new + len(self.waiting)]
+        words[new:] = self.waiting
+        return self._join(words, new, service_of, tick)
 
     def skip_to(self, tick: int) -> None:
         """Make ``tick`` the oldest open one. For gaps in which nothing came."""
@@ -177,35 +144,17 @@ class SpanStore:
         """uint64[n, 7], spans of open ticks."""
         return self._words[: self._used]
 
-    def _join(self, new: UInt64s, service_of: Int32s, tick: int) -> Joined:
-        words = np.concatenate((new, self.waiting))
+    def _join(self, words: UInt64s, new: int, service_of: Int32s, tick: int) -> Joined:
         n = len(words)
         parents, callees = np.empty((2, n), np.int32)
         children, remote = np.zeros((2, n), np.uint64)
-        table = np.zeros(1 << (2 * len(new)).bit_length(), np.int32)
-        join(words, len(new), table, self._seed, service_of, parents, children, remote, callees)
+        table = np.zeros(1 << (2 * new).bit_length(), np.int32)
+        join(words, new, table, self._seed, service_of, parents, children, remote, callees)
         self._keep_waiting(words, parents, tick)
-        own = parents[: len(new)]
-        real = own != DUPLICATE
-        count = int(np.count_nonzero(real))
-        self.fates[FATES.index("duplicate")] += len(new) - count
-        self.fates[FATES.index("joined")] += count
-        kept = slice(None) if count == len(new) else real  # nothing to copy
-        spans = words[: len(new)][kept]
-        operations = (words[:, OPERATION] & LOW).astype(np.int32)
-        callee = callees[: len(new)][kept]
-        duration = spans[:, DURATION].astype(np.int64)
-        return Joined(
-            operations[: len(new)][kept],
-            (spans[:, OPERATION] >> KIND_SHIFT).astype(np.uint8),
-            (spans[:, OPERATION] & FAILED) != 0,
-            duration,
-            np.maximum(duration - children[: len(new)][kept].astype(np.int64), 0),
-            np.maximum(duration - remote[: len(new)][kept].astype(np.int64), 0),
-            np.where(callee >= 0, operations[callee], -1).astype(np.int32),
-            int((own[kept] == ROOT).sum()),
-            spans[:, : SPAN + 1],
-        )
+        duplicate = int(np.count_nonzero(parents[:new] == DUPLICATE))
+        self.fates[FATES.index("duplicate")] += duplicate
+        self.fates[FATES.index("joined")] += new - duplicate
+        return Joined(words, new, parents, callees, children, remote)
 
     def _keep_waiting(self, words: UInt64s, parents: Int32s, tick: int) -> None:
         """Children without parent wait on; the youngest ones where there are too many."""

@@ -97,7 +97,8 @@ def fill(
         begin, until: Unix nanoseconds, of the oldest open tick and of what is too far in the future.
         keep_late: Move spans that end before ``begin`` there, instead of leaving them out.
     Returns:
-        How many spans were written, how many came late, and how many end in the future.
+        How many spans were written, how many came late, and how many end in the future; then the first and the last
+        end of all, Unix nanoseconds.
     """
     n: cython.Py_ssize_t = len(operations)
     i: cython.Py_ssize_t
@@ -105,6 +106,8 @@ def fill(
     k: cython.Py_ssize_t = 0
     late: cython.Py_ssize_t = 0
     future: cython.Py_ssize_t = 0
+    earliest: cython.ulonglong = 0xFFFFFFFFFFFFFFFF
+    latest: cython.ulonglong = 0
     trace: cython.Py_ssize_t
     span: cython.Py_ssize_t
     parent: cython.Py_ssize_t
@@ -126,6 +129,10 @@ def fill(
         for i in range(n):
             at = first + (row[i] if chosen else i) * width
             ended = base[at + end]
+            if ended < earliest:
+                earliest = ended
+            if ended > latest:
+                latest = ended
             if ended >= until:
                 future += 1
                 continue
@@ -149,4 +156,38 @@ def fill(
             to[k + 5] = nano
             to[k + 6] = flags << 32 | operation
             k += _width
-    return k // _width, late, future
+    return k // _width, late, future, earliest, latest
+
+
+@cython.ccall
+def split(words: object, n: cython.Py_ssize_t, until: cython.ulonglong, out: object) -> cython.Py_ssize_t:
+    """Move the spans that end before a time, and close the gaps that they leave.
+
+    Args:
+        words: uint64[m, 7], C-contiguous, of which the first n rows are looked at; written.
+        n: Above 0.
+        until: Unix nanoseconds.
+        out: uint64[k, 7], C-contiguous, k at least n; written.
+    Returns:
+        How many were moved; those that stay are the first rows of ``words``, both in their order.
+    """
+    i: cython.Py_ssize_t
+    at: cython.Py_ssize_t
+    moved: cython.Py_ssize_t = 0
+    left: cython.Py_ssize_t = 0
+    base: cython.p_ulonglong = words_at(words.reshape(-1))
+    to: cython.p_ulonglong = words_at(out.reshape(-1))
+    j: cython.Py_ssize_t
+    with cython.nogil:
+        for i in range(n):
+            at = i * _width
+            if base[at + 4] < until:
+                for j in range(_width):
+                    to[moved + j] = base[at + j]
+                moved += _width
+            else:
+                if left != at:
+                    for j in range(_width):
+                        base[left + j] = base[at + j]
+                left += _width
+    return moved // _width

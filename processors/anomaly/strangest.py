@@ -12,9 +12,10 @@ from typing import NamedTuple
 import numpy as np
 
 from processors.anomaly.detector import Floats
+from processors.anomaly.joined import Joined
 from processors.anomaly.series_bank import DURATION, GAP
-from processors.anomaly.span_store import Joined
-from processors.anomaly.tick_inputs import SHORTEST_MS, TickInputs
+from processors.anomaly.span_sums import SHORTEST_NANO
+from processors.anomaly.tick_inputs import TickInputs
 
 EXAMPLES = 5
 
@@ -48,7 +49,7 @@ class Strangest:
             return []
         signal = self._inputs.bank.names(row).signal
         nano = joined.gap_nano if signal == GAP else joined.self_nano if signal == DURATION else joined.duration_nano
-        logs = np.log10(np.maximum(nano[spans] / 1e6, SHORTEST_MS))
+        logs = np.log10(np.maximum(nano[spans], SHORTEST_NANO) / 1e6)
         known = signal in (DURATION, GAP) and np.isfinite(self._expected[row])
         distance = np.abs(logs - self._expected[row]) if known else logs
         ids = joined.ids[spans]

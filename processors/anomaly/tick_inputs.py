@@ -5,8 +5,8 @@
     calls per root   log10 of the ratio, of operations that few traces lack          per service, operation and kind
     error share      failed of all calls served, shrunk where there are few          per service
 
-Failed spans are another population: they end early or time out, and their share is its own signal. Logarithms are
-rounded to whole multiples of 2^-12, so that sums are exact and no order of the spans changes them.
+Failed spans are another population: they end early or time out, and their share is its own signal. The spans are added
+up natively (``span_sums``), so what remains is of the size of the operations.
 """
 
 from __future__ import annotations
@@ -19,11 +19,14 @@ from pipeline.model.limits import Limits
 from pipeline.model.series import SeriesTable
 from pipeline.model.snapshot import OVERFLOW_LABEL
 from processors.anomaly.detector import Floats, Matrix
+from processors.anomaly.joined import Joined
 from processors.anomaly.series_bank import DURATION, ERRORS, GAP, RATE, REFUSED, Series, SeriesBank
-from processors.anomaly.span_store import Joined
+from processors.anomaly.span_sums import KEPT, UNIT, add_up
 
 Int32s = npt.NDArray[np.int32]
 Int64s = npt.NDArray[np.int64]
+
+_NOTHING = np.zeros(0, np.int32)
 
 OPERATION_LABELS = (
     Label("service.name", ("resource.service.name",), "unknown_service"),
@@ -32,13 +35,9 @@ OPERATION_LABELS = (
 )
 OPERATION_COLUMNS = ("resource.service.name", "name", "kind")
 
-UNIT = 4096.0
-"""Steps per decade of the rounded logarithms: 0.06 %."""
-SHORTEST_MS = 0.01
-"""Shorter times are taken as this: below, clocks and rounding speak."""
-SERVED = np.isin(np.arange(256), (2, 5))
-CALLING = np.isin(np.arange(256), (3, 4))
-"""By number of SpanKind: server and consumer; client and producer."""
+SERVED_KINDS, CALLING_KINDS = ("server", "consumer"), ("client", "producer")
+SERVED, CALLING = np.isin(np.arange(256), (2, 5)), np.isin(np.arange(256), (3, 4))
+"""By number of ``SpanKind``."""
 RATE_VARIANCE = 0.19
 """Of log10 of one Poisson count: (log10 e)²."""
 COMMON_SHARE = 0.3
@@ -81,7 +80,8 @@ class TickInputs:
         self.service_of = np.zeros(1, np.int32)
         self.calls_seen, self.calls_out, self.calls_remote = np.zeros((3, 1))
         self._own, self._rate = np.full((2, 1), -1, np.int32)
-        self._gaps: dict[int, int] = {}
+        self._is_calling, self._is_served = np.zeros((2, 1), bool)
+        self._gaps: dict[tuple[int, int], int] = {}
         self._errors: dict[int, int] = {}
 
     def operations_of(self, spans: SpanBatch) -> Int32s:
@@ -100,73 +100,100 @@ class TickInputs:
             self.edges = {edge: tick for edge, tick in self.edges.items() if tick >= before_tick}
         return rows
 
+    def services(self) -> Int32s:
+        """int32[operations]: the service of each."""
+        self.know(_NOTHING)
+        return self.service_of
+
     def measure(self, joined: Joined, tick: int, second: float) -> Matrix:
         """The matrix of a tick; rows of series without spans have count 0."""
-        self.know(joined.operations)
+        sums, pairs = self._added_up(joined)
+        calls, failed, remote, *moments = sums
         collected: list[tuple[Int64s, Floats, Floats, Floats]] = [
-            self._durations(joined, tick),
-            self._gap_times(joined, tick),
-            self._rates(joined, tick),
-            self._error_shares(joined, tick),
+            self._durations(calls, remote, moments, tick),
+            self._gap_times(pairs, tick),
+            self._rates(calls, joined.roots, tick),
+            self._error_shares(calls, failed, tick),
         ]
         mean, variance, count = np.zeros((3, self.bank.capacity))
         for rows, means, variances, counts in collected:
             mean[rows], variance[rows], count[rows] = means, variances, counts
-        self._note_silence(joined)
+        self._note_silence(calls, joined.roots)
         self.bank.seen[count > 0] = tick
         return Matrix(mean, variance, count, self.bank.fall, second, self.bank)
 
+    def _added_up(self, joined: Joined) -> tuple[Floats, Int64s]:
+        """float64[6, operations] and int64[k, 6] of ``span_sums``, the pairs by operation and callee."""
+        service_of = self.services()
+        sums = np.zeros((KEPT, len(service_of)), np.int64)
+        heads = np.full(len(service_of), -1, np.int32)
+        pairs = np.empty((np.count_nonzero(joined.callees[: joined.new] >= 0) + 1, KEPT), np.int64)
+        found = add_up(
+            joined.words,
+            joined.new,
+            joined.parents,
+            joined.children_nano,
+            joined.remote_nano,
+            joined.callees,
+            service_of,
+            sums,
+            heads,
+            pairs,
+        )
+        pairs = pairs[:found]
+        return sums.astype(np.float64), pairs[np.lexsort((pairs[:, 1], pairs[:, 0]))]
+
     # -- the four kinds of series ------------------------------------------------------------------
 
-    def _durations(self, joined: Joined, tick: int) -> tuple[Int64s, Floats, Floats, Floats]:
+    def _durations(
+        self, calls: Floats, remote: Floats, moments: list[Floats], tick: int
+    ) -> tuple[Int64s, Floats, Floats, Floats]:
         """Exclusive time. Of calls to other services the gap is looked at instead: where most calls of an operation
         have a callee, one without is a lost span, not a slow caller."""
-        calling = CALLING[joined.kinds]
-        remote = calling & (joined.callees >= 0)
-        size = len(self._own)
-        self.calls_out = FORGETTING * self.calls_out + np.bincount(joined.operations[calling], minlength=size)
-        self.calls_remote = FORGETTING * self.calls_remote + np.bincount(joined.operations[remote], minlength=size)
-        calls_others = self.calls_remote >= 0.5 * np.maximum(self.calls_out, 1e-9)
-        chosen = ~joined.failed & ~remote & ~(calling & calls_others[joined.operations])
-        operations = joined.operations[chosen]
-        found, means, variances, counts = _moments(operations, joined.self_nano[chosen], size)
+        self.calls_out = FORGETTING * self.calls_out + np.where(self._is_calling, calls, 0.0)
+        self.calls_remote = FORGETTING * self.calls_remote + remote
+        calls_others = self._is_calling & (self.calls_remote >= 0.5 * np.maximum(self.calls_out, 1e-9))
+        found = np.flatnonzero((moments[0] > 0) & ~calls_others)
         for operation in found[self._own[found] == -1].tolist():
             self._own[operation] = self._row(DURATION, operation, tick)
-        return _placed(self._own[found], means, variances, counts)
+        return _placed(self._own[found], *(moment[found] for moment in moments))
 
-    def _gap_times(self, joined: Joined, tick: int) -> tuple[Int64s, Floats, Floats, Floats]:
-        chosen = ~joined.failed & (joined.callees >= 0) & CALLING[joined.kinds]
-        callee = self.service_of[joined.callees[chosen]].astype(np.int64)
-        keys, which = np.unique(joined.operations[chosen].astype(np.int64) << 32 | callee, return_inverse=True)
-        _, means, variances, counts = _moments(which.astype(np.int32), joined.gap_nano[chosen], len(keys))
-        rows = np.array([self._gap_row(key, tick) for key in keys.tolist()], np.int32)
-        return _placed(rows, means, variances, counts)
+    def _gap_times(self, pairs: Int64s, tick: int) -> tuple[Int64s, Floats, Floats, Floats]:
+        rows = np.array(
+            [self._gap_row(operation, callee, tick) for operation, callee in pairs[:, :2].tolist()], np.int32
+        )
+        return _placed(rows, *pairs[:, 2:5].T.astype(np.float64))
 
-    def _rates(self, joined: Joined, tick: int) -> tuple[Int64s, Floats, Floats, Floats]:
-        calls = np.bincount(joined.operations, minlength=len(self._rate)).astype(np.float64)
+    def _rates(self, calls: Floats, roots: int, tick: int) -> tuple[Int64s, Floats, Floats, Floats]:
         self.calls_seen = FORGETTING * self.calls_seen + calls
-        self.roots_seen = FORGETTING * self.roots_seen + joined.roots
+        self.roots_seen = FORGETTING * self.roots_seen + roots
         common = self.calls_seen > COMMON_SHARE * max(self.roots_seen, 1.0)
         for operation in np.flatnonzero(common & (self._rate == -1)).tolist():
             self._rate[operation] = self._row(RATE, operation, tick)
-        found = np.flatnonzero(common & (self._rate >= 0)) if joined.roots else np.zeros(0, np.int64)
-        ratio = np.log10((calls[found] + 1.0) / (joined.roots + 1.0))
-        usual = self.calls_seen[found] / max(self.roots_seen, 1.0) * joined.roots
+        found = np.flatnonzero(common & (self._rate >= 0)) if roots else np.zeros(0, np.int64)
+        ratio = np.log10((calls[found] + 1.0) / (roots + 1.0))
+        usual = self.calls_seen[found] / max(self.roots_seen, 1.0) * roots
         variance = np.full(len(found), RATE_VARIANCE)
-        return _placed(self._rate[found], ratio, variance, np.maximum(np.maximum(calls[found], usual), 1.0))
+        counts = np.maximum(np.maximum(calls[found], usual), 1.0)
+        return self._rate[found].astype(np.int64), ratio, variance, counts
 
-    def _error_shares(self, joined: Joined, tick: int) -> tuple[Int64s, Floats, Floats, Floats]:
-        served = SERVED[joined.kinds]
-        services = self.service_of[joined.operations[served]]
-        size = len(self.bank.services) + 1
-        calls = np.bincount(services, minlength=size).astype(np.float64)
-        failed = np.bincount(services, weights=joined.failed[served], minlength=size)
+    def _error_shares(self, calls: Floats, failed: Floats, tick: int) -> tuple[Int64s, Floats, Floats, Floats]:
+        calls = self._of_services(np.where(self._is_served, calls, 0.0))
+        failed = self._of_services(np.where(self._is_served, failed, 0.0))
         found = np.flatnonzero(calls)
         calls, failed = calls[found], failed[found]
         share = failed / calls
         rows = np.array([self._error_row(service, tick) for service in found.tolist()], np.int32)
+        kept = rows >= 0
         variance = ERROR_SCALE**2 * np.maximum(share * (1.0 - share), 0.01)
-        return _placed(rows, ERROR_SCALE * failed / (calls + QUIET_CALLS), variance, calls)
+        value = ERROR_SCALE * failed / (calls + QUIET_CALLS)
+        return rows[kept].astype(np.int64), value[kept], variance[kept], calls[kept]
+
+    def _of_services(self, values: Floats) -> Floats:
+        """float64[services]: sums of what operations have."""
+        known = np.flatnonzero((values != 0) & (self.service_of >= 0))
+        size = len(self.bank.services)
+        return np.bincount(self.service_of[known], weights=values[known], minlength=size).astype(np.float64)
 
     def spans_of(self, row: int, joined: Joined) -> Int64s:
         """Spans of a tick that a series speaks about; none for rates, which no single span makes."""
@@ -177,11 +204,12 @@ class TickInputs:
         if signal == ERRORS:
             return np.flatnonzero(ours & joined.failed & SERVED[joined.kinds])
         if signal == GAP:
-            callee = self.bank.other[row]
-            to_callee = (joined.callees >= 0) & (self.service_of[joined.callees] == callee)
+            callee = int(self.bank.other[row])
+            to_callee = self.service_of[joined.callee_operations] == callee
+            to_callee &= joined.callee_operations >= 0
             calls = np.flatnonzero(ours & to_callee & CALLING[joined.kinds] & ~joined.failed)
-            keys = operations[calls].astype(np.int64) << 32 | callee
-            found: Int64s = calls[np.array([self._gaps.get(key) == row for key in keys.tolist()], bool)]
+            keys = operations[calls].tolist()
+            found: Int64s = calls[np.array([self._gaps.get((key, callee)) == row for key in keys], bool)]
             return found
         return np.zeros(0, np.int64)
 
@@ -190,16 +218,11 @@ class TickInputs:
         known = self.bank.service_numbers
         return [name for name, ticks in self.silence.items() if ticks >= SILENT_TICKS and name in known]
 
-    def _note_silence(self, joined: Joined) -> None:
-        known = np.flatnonzero((self.calls_seen > 0) & (self.service_of >= 0))
-        size = len(self.bank.services)
-        usual = np.bincount(self.service_of[known], weights=self.calls_seen[known], minlength=size)
-        calls = np.bincount(self.service_of[joined.operations], minlength=size)
-        quiet = np.flatnonzero(
-            (calls == 0) & (usual * (joined.roots / max(self.roots_seen, 1.0)) >= SILENT_CALLS)
-        ).tolist()
+    def _note_silence(self, calls: Floats, roots: int) -> None:
+        expected = self._of_services(self.calls_seen) * (roots / max(self.roots_seen, 1.0))
+        quiet = np.flatnonzero((self._of_services(calls) == 0) & (expected >= SILENT_CALLS)).tolist()
         services = self.bank.services
-        still = {name: ticks for name, ticks in self.silence.items() if joined.roots < 1}
+        still = {name: ticks for name, ticks in self.silence.items() if roots < 1}
         self.silence = still | {services[number]: self.silence.get(services[number], 0) + 1 for number in quiet}
 
     # -- names and rows ----------------------------------------------------------------------------
@@ -211,14 +234,17 @@ class TickInputs:
         if generations != self._generations:
             self._forget(operations_too=generations[:2] != self._generations[:2])
             self._generations = generations
+            operations = np.concatenate((self.operations.keys.rows(), operations))
         if len(self._own) < self.operations.capacity:
             self._grow(self.operations.capacity)
         unknown = self.service_of[operations] < 0
         if not unknown.any():
             return
         for operation in np.unique(operations[unknown]).tolist():
-            service = self.name(operation)[0]
+            service, _, kind = self.name(operation)
             self.service_of[operation] = self.bank.service(service)
+            self._is_calling[operation] = kind in CALLING_KINDS
+            self._is_served[operation] = kind in SERVED_KINDS
 
     def _forget(self, *, operations_too: bool) -> None:
         self._own[:] = -1
@@ -241,6 +267,8 @@ class TickInputs:
             ("calls_seen", 0),
             ("calls_out", 0),
             ("calls_remote", 0),
+            ("_is_calling", False),
+            ("_is_served", False),
         ):
             old = getattr(self, name)
             larger = np.full(capacity, fill, old.dtype)
@@ -259,15 +287,15 @@ class TickInputs:
         service, name, kind = self.name(operation)
         return self.bank.row(Series(signal, service, name, kind), tick) if service else REFUSED
 
-    def _gap_row(self, key: int, tick: int) -> int:
-        row = self._gaps.get(key)
+    def _gap_row(self, operation: int, callee: int, tick: int) -> int:
+        row = self._gaps.get((operation, callee))
         if row is None:
-            service, name, kind = self.name(key >> 32)
-            peer = self.bank.services[key & 0xFFFF_FFFF]
+            service, name, kind = self.name(operation)
+            peer = self.bank.services[callee]
             if service and peer:
                 self.edges[service, peer] = tick
             row = self.bank.row(Series(GAP, service, name, kind, peer), tick) if service and peer else REFUSED
-            self._gaps[key] = row
+            self._gaps[operation, callee] = row
         return row
 
     def _error_row(self, service: int, tick: int) -> int:
@@ -278,22 +306,12 @@ class TickInputs:
         return row
 
 
-def _moments(groups: Int32s, nano: Int64s, size: int) -> tuple[Int64s, Floats, Floats, Floats]:
-    """The groups that occur, and mean, variance and count of log10 milliseconds in each."""
-    logs = np.rint(np.log10(np.maximum(nano / 1e6, SHORTEST_MS)) * UNIT)
-    counts = np.bincount(groups, minlength=size).astype(np.float64)
-    sums = np.bincount(groups, weights=logs, minlength=size)
-    squares = np.bincount(groups, weights=logs * logs, minlength=size)
-    found = np.flatnonzero(counts)
-    counts = counts[found]
-    means = sums[found] / counts
-    variances = np.maximum(squares[found] / counts - means * means, 0.0) / UNIT**2
-    return found, means / UNIT, variances, counts
-
-
 def _placed(
-    rows: npt.NDArray[np.int32], means: Floats, variances: Floats, counts: Floats
+    rows: npt.NDArray[np.int32], counts: Floats, sums: Floats, squares: Floats
 ) -> tuple[Int64s, Floats, Floats, Floats]:
-    """Without series that found no room."""
+    """Means, variances and counts of series that found room, of logarithms in steps."""
     kept = rows >= 0
-    return rows[kept].astype(np.int64), means[kept], variances[kept], counts[kept]
+    counts = counts[kept]
+    means = sums[kept] / counts
+    variances = np.maximum(squares[kept] / counts - means * means, 0.0) / UNIT**2
+    return rows[kept].astype(np.int64), means / UNIT, variances, counts

@@ -67,8 +67,11 @@ def test_the_words_are_those_of_the_columns(mode: str, keep_late: bool, part: bo
     operations = np.arange(len(spans), dtype=np.int32) % 7
     begin, until = START_UNIX_NANO - TICK, START_UNIX_NANO + 3 * TICK
     out = np.zeros((len(spans), WORDS), np.uint64)
-    written, late, future = MODULES[mode].fill(out, *layout(spans), spans.rows, operations, begin, until, keep_late)
+    written, late, future, *ends_between = MODULES[mode].fill(
+        out, *layout(spans), spans.rows, operations, begin, until, keep_late
+    )
     ends = spans["end_time_unix_nano"].astype(np.int64)
+    assert ends_between == [ends.min(), ends.max()]
     assert (late, future) == (int((ends < begin).sum()), int((ends >= until).sum()))
     assert late > 0 < future
     assert np.array_equal(out[:written], expected(spans, operations, begin, until, keep_late))

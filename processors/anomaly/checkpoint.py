@@ -26,7 +26,7 @@ from processors.anomaly.span_store import SpanStore
 from processors.anomaly.symptoms import ROWS, Symptoms
 from processors.anomaly.tick_inputs import OPERATION_LABELS, TickInputs
 
-VERSION = 7
+VERSION = 8
 FAULTS = (OSError, KeyError, IndexError, TypeError, AttributeError, ValueError, EOFError, zipfile.BadZipFile)
 
 

@@ -168,6 +168,8 @@ class Processor(Component):
     """True if users want the metrics of ``settings.meter`` in a metrics pipeline."""
     emits_logs: ClassVar[bool] = False
     """True if it has log records for a logs pipeline: ``settings.logs.emit(LogRecord(…))``."""
+    forwards: ClassVar[bool] = False
+    """True: as a connector it hands what it gets to the pipelines of the same signal that list it as a receiver."""
     tick_interval_s: float | None = None
     """How often ``tick`` is called; None: never."""
     metrics_flush_interval_s: float = 60.0

@@ -142,6 +142,9 @@ class _Checker:
                 self.report.problem(definition.path, definition.node.mark, problem)
             return
         self.classes[kind, definition.id] = cls
+        if kind == "processors" and forwards(cls):
+            what = "it connects pipelines; list it under connectors"
+            self.report.problem(definition.path, definition.node.mark, what)
         node, error_mode = self._error_mode(cls, definition)
         config = validate(cls.Config, node, definition.path, self.report)
         if config is not None:
@@ -187,6 +190,10 @@ class _Checker:
                 self.report.problem(definition.path, mark, what)
         feeding = [p for p in self.document.pipelines if any(r.id == definition.id for r in p.exporters)]
         fed = [p for p in self.document.pipelines if any(r.id == definition.id for r in p.receivers)]
+        odd = sorted({pipeline.signal for pipeline in feeding} ^ {pipeline.signal for pipeline in fed})
+        if feeding and fed and odd and cls is not None and forwards(cls):
+            what = f'"{definition.id}" hands on what it gets: pipelines of {" and ".join(odd)} have it on one side only'
+            self.report.problem(definition.path, mark, what)
         if feeding and not fed:
             self.report.problem(definition.path, mark, _one_sided(definition.id, "exporter", feeding, "receiver"))
         if fed and not feeding:
@@ -305,8 +312,15 @@ def signals_of(cls: type[Component]) -> tuple[str, ...]:
 
 
 def emitted_by(cls: type[Component]) -> tuple[str, ...]:
-    """Signals that a processor makes itself, for pipelines that list it as a receiver."""
+    """Signals that a processor makes itself or hands on, for pipelines that list it as a receiver."""
+    if forwards(cls):
+        return SIGNALS
     return tuple(signal for signal in ("metrics", "logs") if getattr(cls, f"emits_{signal}", False))
+
+
+def forwards(cls: type[Component]) -> bool:
+    """Whether it is a connector that hands on what it gets."""
+    return issubclass(cls, Processor) and cls.forwards
 
 
 def _one_sided(component_id: str, role: str, pipelines: list[PipelineDef], missing: str) -> str:

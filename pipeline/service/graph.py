@@ -33,7 +33,7 @@ from pipeline.api import (
 )
 from pipeline.codec.signal_projection import SignalProjection
 from pipeline.codec.signals import projection
-from pipeline.config.check import Checked, CheckedComponent, Key
+from pipeline.config.check import Checked, CheckedComponent, Key, forwards
 from pipeline.config.document import PipelineDef, Reference
 from pipeline.errors import ConfigError
 from pipeline.model.columns import is_column
@@ -172,7 +172,11 @@ class _Builder:
             if pipeline.signal == "metrics":
                 self.graph.metrics_pipelines.append(self._metrics_pipeline(pipeline))
             emits = pipeline.signal == "logs"
-            received = [reference for reference in pipeline.receivers if emits or self._is_receiver(reference)]
+            received = [
+                reference
+                for reference in pipeline.receivers
+                if (emits or self._is_receiver(reference)) and not self._forwards("receivers", reference)
+            ]
             if received:
                 consume = self._chain(pipeline)
                 for reference in received:
@@ -257,6 +261,15 @@ class _Builder:
     def _is_receiver(self, reference: Reference) -> bool:
         return self.checked.resolve("receivers", reference).definition.kind == "receivers"
 
+    def _forwards(self, role: str, reference: Reference) -> bool:
+        """Whether it is a connector that hands on what it gets."""
+        return forwards(self.checked.resolve(role, reference).cls)
+
+    def _fed_by(self, reference: Reference, signal: str) -> list[PipelineDef]:
+        """The pipelines to which a connector hands on what it gets."""
+        pipelines = [one for one in self.checked.document.pipelines if one.signal == signal]
+        return [one for one in pipelines if any(other.id == reference.id for other in one.receivers)]
+
     def _emits_logs(self, kind: str, component_id: str) -> bool:
         """Whether a logs pipeline lists a component that is no receiver as one."""
         return any(
@@ -264,6 +277,7 @@ class _Builder:
             for pipeline in self.checked.document.pipelines
             if pipeline.signal == "logs" and kind != "receivers"
             for reference in pipeline.receivers
+            if not self._forwards("receivers", reference)
         )
 
     def _sink(self, reference: Reference, signal: str) -> Consume:
@@ -271,9 +285,16 @@ class _Builder:
         component = self.checked.resolve("exporters", reference)
         key = (component.definition.kind, reference.id)
         if (key, signal) not in self.sinks:
-            is_connector = key[0] == "connectors"
-            self.sinks[key, signal] = self._through(*key, signal, None) if is_connector else self._edge(key, signal)
+            self.sinks[key, signal] = self._made_sink(key, reference, signal)
         return self.sinks[key, signal]
+
+    def _made_sink(self, key: Key, reference: Reference, signal: str) -> Consume:
+        if key[0] != "connectors":
+            return self._edge(key, signal)
+        following = None
+        if self._forwards("exporters", reference):
+            following = fan_out([self._chain(pipeline) for pipeline in self._fed_by(reference, signal)])
+        return self._through(*key, signal, following)
 
     def _edge(self, key: Key, signal: str) -> ExporterEdge:
         exporter = self.graph.exporters[key[1]]
@@ -312,7 +333,7 @@ class _Builder:
         for reference in pipeline.receivers:
             component = self.checked.resolve("receivers", reference)
             key = (component.definition.kind, reference.id)
-            if key in self.graph.processors:
+            if key in self.graph.processors and not self._forwards("receivers", reference):
                 sources.append(Source(key, self.graph.processors[key], self.graph.meters[key]))
         steps = [self._through("processors", reference.id, "metrics", None) for reference in pipeline.processors]
         columns = self._columns(pipeline)
@@ -326,7 +347,13 @@ class _Builder:
     def _queued(self, pipeline: PipelineDef) -> list[str]:
         """Exporters of a pipeline that may be full."""
         names = [reference.id for reference in pipeline.exporters if reference.id in self.graph.exporters]
-        return [name for name in names if self.graph.exporters[name].queues]
+        behind = [name for other in self._behind(pipeline) for name in self._queued(other)]
+        return [*(name for name in names if self.graph.exporters[name].queues), *behind]
+
+    def _behind(self, pipeline: PipelineDef) -> list[PipelineDef]:
+        """The pipelines that get what a pipeline hands on."""
+        forwarding = [reference for reference in pipeline.exporters if self._forwards("exporters", reference)]
+        return [other for reference in forwarding for other in self._fed_by(reference, pipeline.signal)]
 
     def _columns(self, pipeline: PipelineDef) -> frozenset[str]:
         """What the nodes of a pipeline read, and what they add: an added column needs its place in the records."""
@@ -337,7 +364,8 @@ class _Builder:
             nodes.append(
                 self.graph.exporters[reference.id] if is_exporter else self.graph.processors[kind, reference.id]
             )
-        return frozenset(column for node in nodes for name in ("reads", "adds") for column in _names(node, name))
+        own = frozenset(column for node in nodes for name in ("reads", "adds") for column in _names(node, name))
+        return own.union(*(self._columns(other) for other in self._behind(pipeline)))
 
 
 def _names(node: object, attribute: str) -> tuple[str, ...]:

@@ -27,6 +27,7 @@ MODULES = (
     "pipeline.model.accumulate",
     "pipeline.model.dictionary",
     "pipeline.model.exemplar_sampling",
+    "pipeline.model.exponential_sum",
     "pipeline.model.key_table",
     "pipeline.model.scan",
     "pipeline.ottl.decide",

@@ -23,10 +23,6 @@ Floats = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.intp]
 
 
-COUNT_MASK = 0xFFFF_FFFF_FFFF_FFFF
-"""Counts are added modulo 2^64, as decoders check them."""
-
-
 class Columns(Protocol):
     """The columns of a batch."""
 
@@ -85,7 +81,7 @@ class ArrayColumn(DeltaColumn):
     def resize(self, rows: int) -> None:
         """Make room."""
         for name, array in self._arrays.items():
-            self._arrays[name] = _longer(array, rows)
+            self._arrays[name] = longer(array, rows)
 
     def move(self, source: int, target: int) -> None:
         """A row takes another's place."""
@@ -202,9 +198,9 @@ class SummaryColumn(ValueColumn):
 
     def resize(self, rows: int) -> None:
         """Make room."""
-        self._quantiles = _longer(self._quantiles, rows)
-        self._counts = _longer(self._counts, rows)
-        self._sums = _longer(self._sums, rows)
+        self._quantiles = longer(self._quantiles, rows)
+        self._counts = longer(self._counts, rows)
+        self._sums = longer(self._sums, rows)
 
     def store(self, rows: Indices, columns: Columns, points: Indices, add: npt.NDArray[np.bool_]) -> None:  # noqa: ARG002
         """Take points over."""
@@ -244,7 +240,8 @@ def known_field(number: int, values: Floats) -> PointField:
     return PointField(fixed64_tag(number), values.view(np.uint64), ~np.isnan(values))
 
 
-def _longer(column: Array, rows: int) -> Array:
+def longer(column: Array, rows: int) -> Array:
+    """The array with room for ``rows``."""
     if rows <= len(column):
         return column
     longer = np.zeros((rows, *column.shape[1:]), column.dtype)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from typing import Any
 
@@ -82,11 +83,10 @@ class Oracle:
         out.zero_count += total.zero_count
         threshold = max(out.zero_threshold, total.zero_threshold)
         if out.zero_threshold != total.zero_threshold:
-            base = 2.0 ** (2.0**-scale)
             for one in merged.values():
-                for index in [index for index in one if base**index < threshold * (1 - 1e-12)]:
+                for index in [index for index in one if _bound(index, scale) < threshold * (1 - 1e-12)]:
                     out.zero_count += one.pop(index)
-                    out.zero_threshold = max(threshold, out.zero_threshold, base ** (index + 1))
+                    out.zero_threshold = max(threshold, out.zero_threshold, _bound(index + 1, scale))
         out.zero_threshold = max(threshold, out.zero_threshold)
         for name, one in merged.items():
             _put(getattr(out, name), one)
@@ -127,6 +127,12 @@ def _plain(owner: Any) -> list[Any]:
 def _buckets(point: Any, name: str) -> Counter[int]:
     side = getattr(point, name)
     return Counter({side.offset + i: count for i, count in enumerate(side.bucket_counts) if count})
+
+
+def _bound(index: int, scale: int) -> float:
+    """The lower bound of a bucket, or the largest number."""
+    power = index * 2.0**-scale
+    return 2.0**power if power < sys.float_info.max_exp else sys.float_info.max
 
 
 def _put(side: Any, buckets: Counter[int]) -> None:

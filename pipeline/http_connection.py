@@ -8,6 +8,7 @@ answer on its way (RFC 9112 section 9.6).
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from typing import TYPE_CHECKING, cast
 
 from pipeline.http_message import Response, encode_head
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from pipeline.http_loop import ServerLoop
 
 SLICE_BYTES = 256 << 10
-"""A longer answer is written in slices: asyncio copies what the socket does not take, and pages have up to 40 MB."""
+"""A longer answer is written in slices: asyncio copies what the socket does not take."""
 
 
 class Connection(asyncio.BufferedProtocol):
@@ -32,7 +33,7 @@ class Connection(asyncio.BufferedProtocol):
         self._blocked = False  # the peer does not read
         self._ended = False  # the peer sends no more
         self._closing = False
-        self._rest = memoryview(b"")  # of the answer under way
+        self._rest: deque[memoryview] = deque()  # of the answer under way
         self._send_by = 0  # its deadline, once it got stuck
         self._keep_alive = True  # after it
         self.deadline = 0
@@ -76,7 +77,11 @@ class Connection(asyncio.BufferedProtocol):
     def resume_writing(self) -> None:
         """The peer reads again."""
         self._blocked = False
-        if self._closing:
+        # Not from in here: a transport that is closed by this call and has no more to write says twice that it is lost.
+        asyncio.get_running_loop().call_soon(self._resume)
+
+    def _resume(self) -> None:
+        if self._closing or self._blocked:
             return
         self._wait(self._loop.idle_ticks)
         self._send_rest()
@@ -86,6 +91,7 @@ class Connection(asyncio.BufferedProtocol):
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
         """The socket is gone."""
         self._closing = True
+        self._rest.clear()
         self._reader.close()
         self._loop.forget(self)
 
@@ -170,20 +176,23 @@ class Connection(asyncio.BufferedProtocol):
         keep_alive = exchange.keep_alive and self._server.keep_alive and not self._loop.stopping
         head_only = exchange.request.method == "HEAD"
         head = encode_head(response, keep_alive=keep_alive, http10=exchange.http10)
-        body = b"" if head_only else response.body
-        if len(body) <= SLICE_BYTES:
-            self._transport.write(head + body)
+        if head_only or not response.size:
+            self._transport.write(head)
+        elif response.size <= SLICE_BYTES:
+            self._transport.write(b"".join((head, response.body, *response.parts)))
         else:
             self._transport.write(head)
-            self._rest = memoryview(body)
+            self._rest.extend(map(memoryview, response.parts or (response.body,)))
         self._keep_alive = keep_alive
         self._send_rest()
 
     def _send_rest(self) -> None:
         """Write the answer under way as far as the peer takes it, and end the exchange with its last byte."""
         while self._rest and not self._blocked:
-            begin, self._rest = self._rest[:SLICE_BYTES], self._rest[SLICE_BYTES:]
-            self._transport.write(begin)
+            part = self._rest.popleft()
+            if len(part) > SLICE_BYTES:
+                self._rest.appendleft(part[SLICE_BYTES:])
+            self._transport.write(part[:SLICE_BYTES])
         if self._rest:
             return
         self._send_by = 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
 
@@ -32,12 +32,22 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """One answer. ``content-length`` and ``connection`` are the server's business."""
+    """One answer. ``content-length`` and ``connection`` are the server's business.
+
+    Attributes:
+        parts: The body where it is long, in place of ``body``: written one by one, each let go when it is written.
+    """
 
     status: int
     body: bytes = b""
     content_type: str = "text/plain; charset=utf-8"
     headers: Mapping[str, str] = field(default_factory=dict)
+    parts: Sequence[bytes | memoryview] = ()
+
+    @property
+    def size(self) -> int:
+        """Bytes of the body."""
+        return sum(map(len, self.parts)) if self.parts else len(self.body)
 
 
 def encode_head(response: Response, *, keep_alive: bool, http10: bool) -> bytes:
@@ -51,7 +61,7 @@ def encode_head(response: Response, *, keep_alive: bool, http10: bool) -> bytes:
     status = response.status
     head = f"HTTP/1.1 {status} {_PHRASES.get(status, '')}\r\n"
     if status != HTTPStatus.NO_CONTENT:  # RFC 9110 section 8.6
-        head += f"content-length: {len(response.body)}\r\n"
+        head += f"content-length: {response.size}\r\n"
     if response.content_type:
         head += f"content-type: {response.content_type}\r\n"
     for name, value in response.headers.items():

@@ -1,7 +1,8 @@
 """Families → a page in the text format 0.0.4 or OpenMetrics 1.0, piece by piece.
 
-Python runs per family and per 256 KiB; what is per series is in the kernel (``codec/prometheus_text.py``). The
-pieces are views of one buffer, so whoever takes them copies or compresses each before asking for the next.
+Python runs per family and per 256 KiB; what is per series is in the kernel (``codec/prometheus_text.py``), which
+writes into buffers that are handed on as they are (``codec/page_buffers.py``). Short pieces are copied, so that a page
+does not hold much more memory than it has text.
 
 Sources: prometheus/docs "Exposition formats"; OpenMetrics 1.0 specification; client_golang's ``expfmt`` where these
     leave room.
@@ -16,6 +17,7 @@ from decimal import Decimal
 import numpy as np
 import numpy.typing as npt
 
+from pipeline.codec.page_buffers import PageBuffers
 from pipeline.codec.prometheus_families import Family, Part, base_name
 from pipeline.codec.prometheus_labels import Format, escaped, quoted, utf8
 from pipeline.codec.prometheus_names import MetricType, is_legacy_metric
@@ -25,24 +27,29 @@ from pipeline.model.snapshot import Exemplars, HistogramValues, NumberValues, Su
 NEVER = np.iinfo(np.int64).max
 """``zero_after`` where every series shows its true value."""
 
-PIECE_BYTES = 256 * 1024
 ROWS_AT_ONCE = 4096  # bounds the cumulated copy of bucket counts
 
 Piece = bytes | memoryview
 
 
 def write_page(
-    families: Sequence[Family], form: Format, zero_after: int = NEVER, with_timestamps: bool = False
+    families: Sequence[Family],
+    form: Format,
+    zero_after: int = NEVER,
+    with_timestamps: bool = False,
+    buffers: PageBuffers | None = None,
 ) -> Iterator[Piece]:
-    """The page, in pieces that are valid until the next is asked for.
+    """The page, in pieces of at most ``PIECE_BYTES``, or of one series where that is longer.
 
     Args:
         families: From ``prometheus_families.assemble`` for the same ``form``.
         form: ``Format.TEXT`` or ``Format.OPENMETRICS``.
         zero_after: Counters and histograms that began after this time, in nanoseconds since 1970, are shown at zero.
         with_timestamps: Give each sample the time of its batch.
+        buffers: Whose buffers the long pieces are; new ones where it is missing.
     """
-    page = _Page(form, zero_after, with_timestamps, {family.name for family in families})
+    names = {family.name for family in families}
+    page = _Page(form, zero_after, with_timestamps, names, buffers or PageBuffers())
     for family in families:
         yield page.head(family)
         for part in family.parts:
@@ -52,14 +59,30 @@ def write_page(
 
 
 class _Page:
-    """The decisions that hold for a whole page, and its buffer."""
+    """The decisions that hold for a whole page, and the buffer that is being filled."""
 
-    def __init__(self, form: Format, zero_after: int, with_timestamps: bool, names: set[str]) -> None:
+    def __init__(
+        self, form: Format, zero_after: int, with_timestamps: bool, names: set[str], buffers: PageBuffers
+    ) -> None:
         self._openmetrics = form is Format.OPENMETRICS
         self._zero_after = zero_after
         self._with_timestamps = with_timestamps
         self._names = names
-        self._buffer: npt.NDArray[np.uint8] = np.empty(PIECE_BYTES, dtype=np.uint8)
+        self._buffers = buffers
+        self._current: npt.NDArray[np.uint8] | None = None
+
+    def _buffer(self, room: int) -> npt.NDArray[np.uint8]:
+        """Where to write next, with at least this room."""
+        if self._current is None or len(self._current) < room:
+            self._current = self._buffers.lend(room)
+        return self._current
+
+    def _piece(self, buffer: npt.NDArray[np.uint8], used: int) -> Piece:
+        """What has been written: the buffer itself where it is at least half full, and then the next is another."""
+        if 2 * used < len(buffer):
+            return buffer[:used].tobytes()
+        self._current = None
+        return buffer.data[:used]
 
     def head(self, family: Family) -> bytes:
         """HELP, TYPE and UNIT."""
@@ -80,8 +103,6 @@ class _Page:
         """The samples of one metric."""
         frame = self._frame(family, part)
         room = frame.room(part.series)
-        if room > len(self._buffer):
-            self._buffer = np.empty(room, dtype=np.uint8)
         zero_after = NEVER if family.kind is MetricType.GAUGE else self._zero_after
         samples = self._samples(family, part)
         values = part.values
@@ -89,8 +110,9 @@ class _Page:
         if isinstance(values, NumberValues):
             numbers = values.values.view(np.uint64)
             while row < count:
-                row, used = part.series.numbers(self._buffer, row, count, numbers, frame, zero_after, samples)
-                yield self._buffer.data[:used]
+                buffer = self._buffer(room)
+                row, used = part.series.numbers(buffer, row, count, numbers, frame, zero_after, samples)
+                yield self._piece(buffer, used)
         elif isinstance(values, HistogramValues):
             sums = values.sums.view(np.uint64)
             while row < count:
@@ -98,10 +120,11 @@ class _Page:
                 counts = np.cumsum(values.counts[row:last], axis=1).view(np.uint64)
                 begin = row
                 while row < last:
+                    buffer = self._buffer(room)
                     row, used = part.series.histograms(
-                        self._buffer, row, last, counts[row - begin :], sums[row:], frame, zero_after, samples
+                        buffer, row, last, counts[row - begin :], sums[row:], frame, zero_after, samples
                     )
-                    yield self._buffer.data[:used]
+                    yield self._piece(buffer, used)
 
         elif isinstance(values, SummaryValues):
             yield self._summaries(family, part, values)
@@ -116,14 +139,12 @@ class _Page:
         frames.append(Frame(_opening(f"{family.name}_count"), created=created, tail=tail))
         numbers = np.hstack((values.values, values.sums[:, None], values.counts[:, None])).view(np.uint64).T
         columns = [np.ascontiguousarray(column) for column in numbers]
-        room = max(frame.room(part.series) for frame in frames)
-        if room > len(self._buffer):
-            self._buffer = np.empty(room, dtype=np.uint8)
+        buffer = self._buffer(max(frame.room(part.series) for frame in frames))
         lines = []
         for row in range(len(part.view)):
             for frame, column in zip(frames, columns, strict=True):
-                _, used = part.series.numbers(self._buffer, row, row + 1, column, frame, NEVER, None)
-                lines.append(self._buffer[:used].tobytes())
+                _, used = part.series.numbers(buffer, row, row + 1, column, frame, NEVER, None)
+                lines.append(buffer[:used].tobytes())
         return b"".join(lines)
 
     def _metadata(self, family: Family) -> tuple[str, str]:

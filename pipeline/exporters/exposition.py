@@ -9,9 +9,9 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from io import BytesIO
 from typing import TYPE_CHECKING, Protocol
 
+from pipeline.codec.page_buffers import PIECE_BYTES, PageBuffers
 from pipeline.codec.prometheus_families import assemble
 from pipeline.codec.prometheus_labels import Format, LabelOptions, LabelWriter
 from pipeline.codec.prometheus_names import Escaping, Namer
@@ -89,7 +89,8 @@ class Exposition:
         self._collect = collect
         self._clock = clock
         self._telemetry = telemetry
-        self._pages: SharedRender[bytes] = SharedRender()
+        self._pages: SharedRender[tuple[Piece, ...]] = SharedRender()
+        self._buffers = PageBuffers()
         self._leading_zero = LeadingZero(options.leading_zero, clock.unix_nano())
         self._writers: dict[tuple[bool, Escaping], LabelWriter] = {}
 
@@ -110,16 +111,20 @@ class Exposition:
         gzip = accepts_gzip(request.headers.get("accept-encoding", ""))
         scraper = self._leading_zero.scraper(request)
         key = (choice.form, choice.escaping, gzip, scraper)
-        body = self._pages.get(key, lambda: self._render(choice, gzip, scraper))
+        page = self._pages.get(key, lambda: self._render(choice, gzip, scraper))
         self._telemetry.count("scrapes", format=choice.form.value)
-        return Response(200, body, choice.content_type, {"content-encoding": "gzip"} if gzip else {})
+        headers = {"content-encoding": "gzip"} if gzip else {}
+        if len(page) == 1:
+            return Response(200, bytes(page[0]), choice.content_type, headers)
+        return Response(200, b"", choice.content_type, headers, page)
 
-    def _render(self, choice: Choice, gzip: bool, scraper: str) -> bytes:
+    def _render(self, choice: Choice, gzip: bool, scraper: str) -> tuple[Piece, ...]:
         """Called for one page at a time."""
         zero_after = self._leading_zero.zero_after(scraper, self._clock.unix_nano()) if scraper else NEVER
         batches = self._collect()
         pieces = self._pieces(batches, choice, zero_after)
-        page = _compressed(pieces) if gzip else _joined(pieces)
+        page = tuple(_gathered(_compressed(pieces) if gzip else pieces))
+        self._buffers.keep(len(page) + 1)  # one is being filled
         if scraper:
             self._leading_zero.remember(scraper, zero_after, _newest(batches))
         self._telemetry.count("rendered_pages", format=choice.form.value)
@@ -132,7 +137,7 @@ class Exposition:
         families = assemble(batches, options.namer, writer, choice.form, escaping, self._report)
         if choice.form is Format.PROTOBUF:
             return write_families(families, self._report, zero_after, options.with_timestamps)
-        return write_page(families, choice.form, zero_after, options.with_timestamps)
+        return write_page(families, choice.form, zero_after, options.with_timestamps, self._buffers)
 
     def _escaping(self, wanted: Escaping) -> Escaping:
         """Names that the strategy has escaped already need no more, except that "dots" doubles their underscores."""
@@ -161,17 +166,28 @@ def _newest(batches: Iterable[MetricSnapshot]) -> int:
     return max((int(start.max()) for start in starts), default=0)
 
 
-def _joined(pieces: Iterator[Piece]) -> bytes:
-    page = BytesIO()
+def _gathered(pieces: Iterable[Piece]) -> Iterator[Piece]:
+    """The same text, its short pieces put together."""
+    short: list[Piece] = []
+    size = 0
     for piece in pieces:
-        page.write(piece)
-    return page.getvalue()
+        is_short = 2 * len(piece) < PIECE_BYTES
+        if short and (not is_short or size >= PIECE_BYTES):
+            yield b"".join(short)
+            short, size = [], 0
+        if is_short:
+            short.append(piece)
+            size += len(piece)
+        else:
+            yield piece
+    if short:
+        yield b"".join(short)
 
 
-def _compressed(pieces: Iterator[Piece]) -> bytes:
+def _compressed(pieces: Iterable[Piece]) -> Iterator[Piece]:
     compressor = _compressor()
-    parts = [compressor.compress(piece) for piece in pieces]
-    return b"".join([*parts, compressor.flush()])
+    yield from map(compressor.compress, pieces)
+    yield compressor.flush()
 
 
 def _compressor() -> Compressor:

@@ -98,6 +98,20 @@ def test_long_answers_arrive_whole_and_in_order(threads: int) -> None:
         assert client.is_closed()
 
 
+def test_answers_in_parts_arrive_whole_and_no_connection_ends_with_an_error(caplog: pytest.LogCaptureFixture) -> None:
+    parts = (b"a" * 3, memoryview(b"b" * 700_000), b"", memoryview(b"c" * (20 << 20)), b"d")
+    with serving(lambda _: Response(200, parts=parts), threads=1) as server:
+        for head in (b"GET / HTTP/1.1\r\n\r\n", b"GET / HTTP/1.1\r\nconnection: close\r\n\r\n"):
+            with Client(server.address) as client:
+                client.send(head)
+                assert client.answer().body == b"".join(parts)
+        with Client(server.address) as client:
+            client.send(b"HEAD / HTTP/1.1\r\nconnection: close\r\n\r\n")
+            assert client.answer(to_head=True).headers["content-length"] == str(sum(map(len, parts)))
+            assert client.is_closed()
+    assert not caplog.records
+
+
 def test_a_peer_that_reads_a_long_answer_too_slowly_is_given_up() -> None:
     page = Response(200, b"x" * (64 << 20))
     with serving(lambda _: page, send_timeout_s=0.3) as server, Client(server.address) as client:

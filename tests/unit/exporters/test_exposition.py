@@ -249,3 +249,17 @@ def test_a_page_of_everything_is_accepted_by_prometheus_own_parser() -> None:
         )
     )
     assert promtool_complaint(page.ask().body, ["no help text", "base unit"]) == ""
+
+
+def test_long_pages_have_the_same_text_in_parts_that_stay_as_they_are_while_others_are_made() -> None:
+    page = Page(batch(number("calls", [({"a": f"{i:0200}"}, i) for i in range(6000)]), gauge("g", [({}, 1)])))
+    first = page.ask()
+    assert len(first.parts) > 2
+    assert first.size == sum(map(len, first.parts))
+    text = b"".join(first.parts)
+    assert [line.rpartition(" ")[2] for line in lines(text)] == [*map(str, range(6000)), "1"]
+    page.batches = (batch(number("calls", [({"a": f"{i:0200}"}, i + 7) for i in range(6000)])),)
+    second = page.ask()
+    assert b"".join(first.parts) == text
+    assert b"".join(second.parts) != text
+    assert gzip.decompress(page.ask(accept_encoding="gzip").body) == b"".join(second.parts)

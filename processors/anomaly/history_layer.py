@@ -11,7 +11,7 @@ raises surprise. It has an opinion once a profile has proved its worth, and has 
 quarter of the week twice.
 
 Also the ticks of open incidents are learnt, or no peak that raises incidents would ever be known; a single one moves a
-profile by a tenth.
+profile of ten days by a tenth.
 
 A series gets a place after ``HISTORY_TICKS`` with a value: 1.4 kB, and 80 ns a tick. Young and rare ones cost 4 bytes.
 """

@@ -153,10 +153,18 @@ class _Checker:
     def _unknown(self, kind: str, definition: ComponentDef, known: Sequence[str]) -> None:
         elsewhere = [other for other in SECTIONS if other != kind and definition.type in self.catalog.types(other)]
         what = f'there is no {kind[:-1]} of type "{definition.type}"'
-        section = self.document.root.nearest((kind,))
-        way_out = remedy(kind, definition.type, elsewhere) or empty_before(section, definition.id)
+        way_out = self._indentation(kind, definition, known) or remedy(kind, definition.type, known, elsewhere)
         candidates = () if way_out else known
         self.report.problem(definition.path, definition.node.mark, what + way_out, definition.type, candidates)
+
+    def _indentation(self, kind: str, definition: ComponentDef, known: Sequence[str]) -> str:
+        """The advice to indent what is a key of the component above, which is empty; else nothing."""
+        section = self.document.root.nearest((kind,))
+        keys = list(section.value)
+        above = keys[keys.index(definition.id) - 1].partition("/")[0]
+        if above not in known or definition.id not in self.catalog.load(kind, above).Config.model_fields:
+            return ""
+        return empty_before(section, definition.id)
 
     def _error_mode(self, cls: type[Component], definition: ComponentDef) -> tuple[Node, ErrorMode]:
         """Take the engine's key ``error_mode`` out of a processor's configuration, unless it has a key of that name.

@@ -6,6 +6,7 @@ would change what comes out: a mistake, with the way out.
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterable
 
 WITHOUT_COUNTERPART = {
@@ -99,15 +100,22 @@ REMEDIES: dict[tuple[str, str], str] = {
 }
 
 
-def remedy(kind: str, type_name: str, known_elsewhere: Iterable[str]) -> str:
-    """What to do about a type that a section does not have, as the end of a sentence; empty where that is not known.
+_OTHERWISE = {"receivers": _IN_FRONT, "exporters": _BEHIND}
+"""For types that nothing is known of: there are hundreds."""
+
+
+def remedy(kind: str, type_name: str, known: Iterable[str], known_elsewhere: Iterable[str]) -> str:
+    """What to do about a type that a section does not have, as the end of a sentence; empty where that is not known, or
+    where the name of a known type is near.
 
     Args:
+        known: Types that the section has.
         known_elsewhere: Other sections that have a type of this name.
     """
-    known = REMEDIES.get((kind, type_name))
-    if known is not None:
-        return f"; {known}"
+    found = REMEDIES.get((kind, type_name))
+    if found is not None:
+        return f"; {found}"
     for other in known_elsewhere:
         return f"; it is of the section {other}"
-    return ""
+    is_near = difflib.get_close_matches(type_name, list(known), n=1, cutoff=0.6)
+    return f"; {_OTHERWISE[kind]}" if kind in _OTHERWISE and not is_near else ""

@@ -86,6 +86,8 @@ def problems(text: str) -> list[str]:
         ("exporters: {jaeger: {endpoint: 'jaeger:14250'}}", "use the exporter otlp with endpoint jaeger:4317"),
         ("exporters: {loki: }", 'use the exporter otlphttp with endpoint "http://loki:3100/otlp"'),
         ("exporters: {clickhouse/one: }", "send OTLP to a Collector that has it (exporter otlp)"),
+        ("exporters: {azuredataexplorer: {cluster_uri: x}}", "send OTLP to a Collector that has it (exporter otlp)"),
+        ("receivers: {mysterious: }", "keep a Collector for it, and let it send OTLP to the receiver otlp"),
         ("connectors: {count: }", "span_metrics counts spans and their events"),
         ("connectors: {routing: }", "list several pipelines, each with a filter that keeps its part"),
         ("extensions: {oidc: }", "there are bearertokenauth, basicauth, headers of exporters, and mutual TLS"),

@@ -309,7 +309,8 @@ class Anomaly(Processor):
         incident.signals = sorted(signals | set(incident.signals))
 
     def _learn_anew(self, services: Sequence[str]) -> None:
-        """What lasts is a new normal: the series that are out of band forget the old one."""
+        """What lasts is a new normal: the series that are out of band forget the old one, who is gone is not missed."""
+        self.inputs.accept_silence(services)
         theirs = about(self.bank, services)
         rows = np.flatnonzero(theirs & ((self.evidence.total > FROZEN_FROM) | (self.symptoms.values[0] > 0)))
         self._detector.clear(rows)

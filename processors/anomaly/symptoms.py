@@ -60,7 +60,7 @@ class Symptoms:
 
     def measure(self, matrix: Matrix, band: tuple[Floats, Floats]) -> None:
         """Take in where the symptoms are in a tick."""
-        self.values[4] += matrix.present
+        self.values[4] += matrix.count > 0
         rows = np.flatnonzero(self.values[0])
         if not len(rows):
             return

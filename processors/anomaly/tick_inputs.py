@@ -11,6 +11,8 @@ up natively (``span_sums``), so what remains is of the size of the operations.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 import numpy.typing as npt
 
@@ -218,10 +220,17 @@ class TickInputs:
         known = self.bank.service_numbers
         return [name for name, ticks in self.silence.items() if ticks >= SILENT_TICKS and name in known]
 
+    def accept_silence(self, services: Iterable[str]) -> None:
+        """Those of these services that are silent are not missed any more."""
+        gone = [name for name in services if self.silence.pop(name, 0)]
+        numbers = [self.bank.service_numbers[name] for name in gone if name in self.bank.service_numbers]
+        self.calls_seen[np.isin(self.service_of, numbers)] = 0.0
+
     def _note_silence(self, calls: Floats, roots: int) -> None:
-        expected = self._of_services(self.calls_seen) * (roots / max(self.roots_seen, 1.0))
-        quiet = np.flatnonzero((self._of_services(calls) == 0) & (expected >= SILENT_CALLS)).tolist()
-        services = self.bank.services
+        services, numbers = self.bank.services, self.bank.service_numbers
+        missed = self._of_services(self.calls_seen) * (roots / max(self.roots_seen, 1.0)) >= SILENT_CALLS
+        missed[[numbers[name] for name in self.silence if name in numbers]] = True  # however long: what is usual fades
+        quiet = np.flatnonzero((self._of_services(calls) == 0) & missed).tolist()
         still = {name: ticks for name, ticks in self.silence.items() if roots < 1}
         self.silence = still | {services[number]: self.silence.get(services[number], 0) + 1 for number in quiet}
 

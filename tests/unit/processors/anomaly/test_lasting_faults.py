@@ -14,7 +14,7 @@ from processors.anomaly.evidence import Evidence
 from processors.anomaly.incidents import SETTLED_TICKS, Change, Incident, Incidents
 from processors.anomaly.series_bank import DURATION, Series, SeriesBank
 from processors.anomaly.symptoms import FORGOTTEN_TICKS, MATURE_TICKS, Symptoms
-from tests.unit.processors.anomaly.shop import Fault, play, told
+from tests.unit.processors.anomaly.shop import Fault, calls, play, send, told
 
 FIRST, LAST = 130, 310
 """Ticks of a fault of half an hour."""
@@ -94,6 +94,17 @@ def test_a_deliberate_change_ends_as_lasting_and_is_not_raised_again() -> None:
     changes = play(run, range(FIRST + 150), lambda tick: {"cart": 2.0} if tick >= FIRST else None)
     assert turns(changes) == ["opened", "lasting"]
     assert tick_of(changes[-1]) == tick_of(changes[0]) + 60 - 1
+
+
+def test_a_service_that_was_taken_away_ends_as_lasting_and_is_not_missed_again() -> None:
+    run = Harness(Anomaly, lasting_ticks=40)
+    changes: list[Change] = []
+    for tick in range(160):
+        spans = calls(tick, traces=25)
+        send(run, [span for span in spans if tick < 50 or span["service"] != "cart"])
+        changes += run.processor.take_changes()
+    assert turns(changes) == ["opened", "lasting"]
+    assert changes[0].incident.root == "cart"
 
 
 def test_what_an_incident_is_about_is_not_learnt_and_the_rest_is() -> None:

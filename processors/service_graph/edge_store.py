@@ -44,6 +44,7 @@ if cython.compiled:
         HalfSlots,
         drop_paired,
         drop_waiting,
+        fetch,
         find,
         is_crowded,
         move_to_paired,
@@ -65,6 +66,7 @@ else:
         HalfSlots,
         drop_paired,
         drop_waiting,
+        fetch,
         find,
         is_crowded,
         move_to_paired,
@@ -119,9 +121,11 @@ class EdgeStore(HalfSlots):
 
     _fates: object
     _out: object
+    _tags: object
     _nothing: object
     fates_at: cython.p_longlong
     out: cython.p_ulonglong
+    tags: cython.p_ulonglong
     out_count: cython.Py_ssize_t
     ttl: cython.longlong
     remembered: cython.Py_ssize_t
@@ -137,6 +141,7 @@ class EdgeStore(HalfSlots):
         self.out_count = 0
         self._nothing = np.empty((0, EDGE), np.uint64)
         self._out = self._nothing
+        self._tags = np.zeros(0, np.uint64)
         self._make_room(1024)
 
     def add(self, halves, now_nano):  # type: ignore[no-untyped-def]
@@ -157,11 +162,18 @@ class EdgeStore(HalfSlots):
             return self._nothing
         self._make_room(n + self.items)
         self._expect(n)
+        if n > len(self._tags):
+            self._tags = np.zeros(2 * n, np.uint64)
+            self.tags = words_at(self._tags)
         self.out_count = 0
         source: cython.p_ulonglong = words_at(halves.reshape(-1))
         with cython.nogil:
             for i in range(n):
-                add_half(self, source, i * HALF, now)
+                if not source[i * HALF + LABEL] >> 32 & ALONE:
+                    self.tags[i] = tag_of(self, source, i * HALF)
+                    fetch(self, self.tags[i])
+            for i in range(n):
+                add_half(self, source, i * HALF, self.tags[i], now)
         return self._out[: self.out_count]
 
     def expire(self, now_nano):  # type: ignore[no-untyped-def]
@@ -425,8 +437,10 @@ def add_client(
 @cython.cfunc
 @cython.nogil
 @cython.exceptval(check=False)
-def add_half(store: EdgeStore, half: cython.p_ulonglong, at: cython.Py_ssize_t, now: cython.longlong) -> cython.void:
-    """Take in one half."""
+def add_half(
+    store: EdgeStore, half: cython.p_ulonglong, at: cython.Py_ssize_t, tag: cython.ulonglong, now: cython.longlong
+) -> cython.void:
+    """Take in one half. The tag is not looked at where it needs no partner."""
     flags: cython.ulonglong = flags_of(half, at)
     if flags & ALONE:
         if flags & FILTERED:
@@ -437,9 +451,9 @@ def add_half(store: EdgeStore, half: cython.p_ulonglong, at: cython.Py_ssize_t, 
     elif half[at + OTHER] == half[at + SPAN]:
         count(store, _LOOP, flags)
     elif flags & SERVER:
-        add_server(store, half, at, tag_of(store, half, at), now)
+        add_server(store, half, at, tag, now)
     else:
-        add_client(store, half, at, tag_of(store, half, at), now)
+        add_client(store, half, at, tag, now)
 
 
 @cython.cfunc

@@ -43,6 +43,19 @@ cdef class HalfSlots:
     cdef Py_ssize_t items
     cdef Py_ssize_t paired_items
 
+cdef extern from *:
+    """
+    #if defined(__GNUC__)
+    #define WEIR_PREFETCH(p) __builtin_prefetch(p)
+    #else
+    #define WEIR_PREFETCH(p) ((void)(p))
+    #endif
+    """
+    void WEIR_PREFETCH(const void*) noexcept nogil
+
+cdef inline void fetch(HalfSlots slots, unsigned long long tag) noexcept nogil:
+    WEIR_PREFETCH(slots.index + (tag & slots.mask))
+
 cdef unsigned long long tag_of(HalfSlots slots, unsigned long long* half, Py_ssize_t at) noexcept nogil
 cdef Py_ssize_t find(
     HalfSlots slots, unsigned long long tag, unsigned long long* half, Py_ssize_t at

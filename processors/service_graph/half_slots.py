@@ -35,6 +35,10 @@ else:
     # 32-bit links of a slot: a neighbour among the waiting, and the next younger half of the same key. -1: none.
     YOUNGER, NEXT, LINKS = 21, 22, 32
 
+    def fetch(slots, tag):
+        """Let the processor fetch the home of a tag in the index, which will soon be looked at."""
+
+
 _TAG = cython.declare(cython.Py_ssize_t, 9)
 _OLDER = cython.declare(cython.Py_ssize_t, 20)
 # Of the oldest half of a key: the youngest.

@@ -1,4 +1,10 @@
-# What other native modules see of label_memo.py.
+# What other native modules see of label_memo.py, and its numbers, so that the compiler knows them.
+
+cdef enum:
+    KEY_WORDS = 128
+    PLACES = 1 << 16
+    ENTRIES = 1 << 15
+    ARENA = 1 << 18
 
 cdef class LabelMemo:
     cdef object _batch

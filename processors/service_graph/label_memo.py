@@ -31,15 +31,13 @@ else:
     from pipeline.memory import bytes_at, ints_at, load, words_at
     from processors.service_graph.word_hash import finish, product
 
+    # Words of a key, places of the hash table, entries, words of the arena.
+    KEY_WORDS, PLACES, ENTRIES, ARENA = 128, 1 << 16, 1 << 15, 1 << 18
+
 # ``ValueType`` (pipeline/model/records.py) of values that are ranges of the payload.
 _STRING = cython.declare(cython.ulonglong, 1)
 _ARRAY = cython.declare(cython.ulonglong, 5)
 _BYTES = cython.declare(cython.ulonglong, 7)
-
-_KEY_WORDS = cython.declare(cython.Py_ssize_t, 128)
-_PLACES = cython.declare(cython.ulonglong, 1 << 16)
-_ENTRIES = cython.declare(cython.Py_ssize_t, 1 << 15)
-_ARENA = cython.declare(cython.Py_ssize_t, 1 << 18)
 
 USED = 2
 """Flag of a label set: a span has had it since the flag was cleared."""
@@ -55,11 +53,11 @@ class LabelMemo:
     """See the module. Its numbers are those that ``learn`` was given, from 0 on."""
 
     def __init__(self) -> None:
-        key = np.zeros(_KEY_WORDS, np.uint64)
-        secret = secret_words(secrets.randbits(62), _KEY_WORDS)
-        slots = np.zeros(_PLACES, np.uint64)
-        arena = np.zeros(_ARENA, np.uint64)
-        offsets, sizes, numbers = (np.zeros(_ENTRIES, np.int32) for _ in range(3))
+        key = np.zeros(KEY_WORDS, np.uint64)
+        secret = secret_words(secrets.randbits(62), KEY_WORDS)
+        slots = np.zeros(PLACES, np.uint64)
+        arena = np.zeros(ARENA, np.uint64)
+        offsets, sizes, numbers = (np.zeros(ENTRIES, np.int32) for _ in range(3))
         self._kept = [key, secret, slots, arena, offsets, sizes, numbers, None]
         self.key = words_at(key)
         self.secret = words_at(secret)
@@ -93,7 +91,7 @@ class LabelMemo:
             resources: How many resource rows there are.
             plan: int32, see ``memo_plan``.
         """
-        if 4 * self.entries > 3 * _ENTRIES or 4 * self.arena_used > 3 * _ARENA:
+        if 4 * self.entries > 3 * ENTRIES or 4 * self.arena_used > 3 * ARENA:
             self.clear()
         if resources > len(self._ids):
             self._ids = np.zeros(2 * resources, np.int32)
@@ -163,6 +161,7 @@ def load_last(b: cython.p_uchar, p: cython.Py_ssize_t, n: cython.Py_ssize_t) -> 
 
 
 @cython.cfunc
+@cython.inline
 @cython.nogil
 @cython.exceptval(check=False)
 def put_cell(memo: LabelMemo, n: cython.Py_ssize_t, cell: cython.Py_ssize_t) -> cython.Py_ssize_t:
@@ -175,7 +174,7 @@ def put_cell(memo: LabelMemo, n: cython.Py_ssize_t, cell: cython.Py_ssize_t) -> 
     length: cython.Py_ssize_t
     i: cython.Py_ssize_t
     word: cython.ulonglong
-    if n + 2 > _KEY_WORDS:
+    if n + 2 > KEY_WORDS:
         return -1
     if kind != _STRING and (kind < _ARRAY or kind > _BYTES):
         memo.key[n] = kind << 32
@@ -184,7 +183,7 @@ def put_cell(memo: LabelMemo, n: cython.Py_ssize_t, cell: cython.Py_ssize_t) -> 
         return n + 2
     begin = value >> 32
     length = value & low
-    if n + 2 + (length >> 3) > _KEY_WORDS or begin + length > memo.size:
+    if n + 2 + (length >> 3) > KEY_WORDS or begin + length > memo.size:
         return -1
     word = (kind << 32) | cython.cast(cython.ulonglong, length)
     memo.key[n] = word
@@ -211,7 +210,7 @@ def find_key(memo: LabelMemo, n: cython.Py_ssize_t) -> cython.int:
     """The entry of the key of n words, or -1."""
     low: cython.ulonglong = 0xFFFFFFFF
     tag: cython.ulonglong = finish(memo.hash)
-    p: cython.ulonglong = tag & (_PLACES - 1)
+    p: cython.ulonglong = tag & (PLACES - 1)
     entry: cython.Py_ssize_t
     at: cython.Py_ssize_t
     i: cython.Py_ssize_t
@@ -225,7 +224,7 @@ def find_key(memo: LabelMemo, n: cython.Py_ssize_t) -> cython.int:
                     i += 1
                 if i == n:
                     return cython.cast(cython.int, entry)
-        p = (p + 1) & (_PLACES - 1)
+        p = (p + 1) & (PLACES - 1)
     return -1
 
 
@@ -235,13 +234,13 @@ def find_key(memo: LabelMemo, n: cython.Py_ssize_t) -> cython.int:
 def add_key(memo: LabelMemo, n: cython.Py_ssize_t, number: cython.int, spare: cython.Py_ssize_t) -> cython.int:
     """Give the key of n words an entry, with a few words to spare behind it in the arena; -1 where there is no room."""
     tag: cython.ulonglong = finish(memo.hash)
-    p: cython.ulonglong = tag & (_PLACES - 1)
+    p: cython.ulonglong = tag & (PLACES - 1)
     entry: cython.Py_ssize_t = memo.entries
     i: cython.Py_ssize_t
-    if entry == _ENTRIES or memo.arena_used + n + spare > _ARENA:
+    if entry == ENTRIES or memo.arena_used + n + spare > ARENA:
         return -1
     while memo.slots[p]:
-        p = (p + 1) & (_PLACES - 1)
+        p = (p + 1) & (PLACES - 1)
     memo.slots[p] = (tag << 32) | cython.cast(cython.ulonglong, entry + 1)
     memo.offsets[entry] = cython.cast(cython.int, memo.arena_used)
     memo.sizes[entry] = cython.cast(cython.int, n)
@@ -332,7 +331,7 @@ def build_key(memo: LabelMemo, item: cython.Py_ssize_t) -> cython.Py_ssize_t:
         if j < end:
             taken = True
             n = put_cell(memo, n, item + memo.plan[j + 1])
-        elif n < _KEY_WORDS:
+        elif n < KEY_WORDS:
             memo.key[n] = 0
             memo.hash += product(0, memo.secret[n])
             n += 1

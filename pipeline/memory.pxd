@@ -4,10 +4,23 @@
 from cpython.object cimport PyObject
 from libc.string cimport memcmp, memcpy, memmove
 
+cdef extern from *:
+    """
+    #if defined(__GNUC__)
+    #define weir_fetch(b, p) __builtin_prefetch((b) + (p))
+    #else
+    #define weir_fetch(b, p)
+    #endif
+    """
+    void fetch "weir_fetch" (const void* b, unsigned long long p) noexcept nogil
+
 cdef inline unsigned long long load(const unsigned char* b, Py_ssize_t p) noexcept nogil:
     cdef unsigned long long word
     memcpy(&word, b + p, 8)
     return word
+
+cdef inline void store(unsigned char* b, Py_ssize_t p, unsigned long long word) noexcept nogil:
+    memcpy(b + p, &word, 8)
 
 cdef inline void copy_bytes(
     unsigned char* target, Py_ssize_t t, const unsigned char* source, Py_ssize_t s, Py_ssize_t n

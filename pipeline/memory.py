@@ -9,9 +9,16 @@ import cython
 
 if not cython.compiled:
 
+    def fetch(b, p):
+        """The byte at p will be looked at soon."""
+
     def load(b, p):
         """Eight bytes at p as one word."""
         return int.from_bytes(b[p : p + 8], "little")
+
+    def store(b, p, word):
+        """The bytes of one word to p."""
+        b[p : p + 8] = word.to_bytes(8, "little")
 
     def copy_bytes(target, t, source, s, n):
         """``target[t:t+n] = source[s:s+n]``"""

@@ -12,7 +12,7 @@ from types import ModuleType
 
 import pytest
 
-from pipeline.model import exemplars, instruments, key_store, label_plan, resources, series
+from pipeline.model import exemplars, instruments, key_store, resources, series
 
 SHARED = (
     "pipeline.memory",
@@ -24,6 +24,10 @@ SHARED = (
     "processors.service_graph.word_hash",
     "processors.service_graph.half_slots",
     "processors.service_graph.label_memo",
+    "pipeline.model.key_hash",
+    "pipeline.model.key_text",
+    "pipeline.model.key_index",
+    "pipeline.model.label_cells",
 )
 """What native modules share with others, each after those that it needs itself."""
 MODES = ("compiled", "uncompiled")
@@ -53,11 +57,10 @@ def use(mode: str, patch: pytest.MonkeyPatch) -> None:
     """Let new tables and instruments take the kernels of this mode."""
     if mode == "compiled":
         return
-    keys = uncompiled("pipeline.model.key_table")
-    patch.setattr(key_store, "KeyIndex", keys.KeyIndex)
-    patch.setattr(series, "RowFinder", keys.RowFinder)
-    patch.setattr(series, "label_bytes", keys.label_bytes)
-    patch.setattr(resources, "label_bytes", keys.label_bytes)
-    patch.setattr(label_plan, "FIXED_TEXTS", keys.FIXED_TEXTS)
+    patch.setattr(key_store, "KeyIndex", uncompiled("pipeline.model.key_index").KeyIndex)
+    patch.setattr(series, "LabelCells", uncompiled("pipeline.model.label_cells").LabelCells)
+    patch.setattr(series, "RowFinder", uncompiled("pipeline.model.row_finder").RowFinder)
+    for module in (series, resources):
+        patch.setattr(module, "label_bytes", uncompiled("pipeline.model.key_text").label_bytes)
     patch.setattr(instruments, "accumulate", uncompiled("pipeline.model.accumulate"))
     patch.setattr(exemplars, "offer", uncompiled("pipeline.model.exemplar_sampling").offer)

@@ -22,6 +22,10 @@ _sum_limit = cython.declare(cython.double, 3.961408125713217e28)
 """2**95 multiples of the resolution: above it a value is refused, below it 2**32 of them cannot overflow a sum."""
 _integer_limit = cython.declare(cython.double, 9007199254740992.0)
 """2**53: weights above it are not whole numbers that a float64 tells apart."""
+_small = cython.declare(cython.double, 2251799813685248.0)
+"""2**51"""
+_no_fraction = cython.declare(cython.double, 6755399441055744.0)
+"""3 * 2**51: doubles this large, and up to 2**51 larger, are whole numbers."""
 _linear_bounds = cython.declare(cython.int, 32)
 """Up to so many bounds comparing with all of them, which the compiler vectorises, beats a binary search."""
 _release_above = cython.declare(cython.Py_ssize_t, 4096)
@@ -31,6 +35,22 @@ _smallest_normal = cython.declare(cython.double, 2.2250738585072014e-308)
 
 MAX_SCALE = _max_scale
 """Finest scale of an exponential histogram (OpenTelemetry SDK specification, MaxScale)."""
+
+
+@cython.cfunc
+@cython.inline
+@cython.nogil
+@cython.exceptval(check=False)
+def add_to_sum(
+    sums: cython.p_ulonglong, row: cython.Py_ssize_t, high: cython.ulonglong, low: cython.ulonglong
+) -> cython.void:
+    """``sums[row] += high << 64 | low``"""
+    full: cython.ulonglong = 0xFFFFFFFFFFFFFFFF
+    low = (sums[2 * row + 1] + low) & full
+    if low < sums[2 * row + 1]:
+        high += 1
+    sums[2 * row + 1] = low
+    sums[2 * row] = (sums[2 * row] + high) & full
 
 
 @cython.cfunc
@@ -69,11 +89,7 @@ def add_product(
         middle = (middle & low32) + (low & low32) * (factor >> 32)
         high = (high + (middle >> 32)) & full
         low = ((middle & low32) << 32) | (product & low32)
-    low = (sums[2 * row + 1] + low) & full
-    if low < sums[2 * row + 1]:
-        high += 1
-    sums[2 * row + 1] = low
-    sums[2 * row] = (sums[2 * row] + high) & full
+    add_to_sum(sums, row, high, low)
 
 
 @cython.cfunc
@@ -83,6 +99,23 @@ def add_product(
 def is_whole(weight: cython.double) -> cython.bint:
     """Whether a weight multiplies exactly."""
     return weight <= _integer_limit and floor(weight) == weight
+
+
+@cython.cfunc
+@cython.inline
+@cython.nogil
+@cython.exceptval(check=False)
+def add_value(
+    sums: cython.p_ulonglong, row: cython.Py_ssize_t, units: cython.double, weight: cython.double
+) -> cython.void:
+    """Add a measurement of so many units. Most count once and are small. Those take no call of the mathematical
+    library: a double that loses its fraction to a larger one is rounded as ``rint`` does.
+    """
+    if weight == 1 and units < _small:
+        units = (units + _no_fraction) - _no_fraction
+        add_to_sum(sums, row, 0, cython.cast(cython.ulonglong, cython.cast(cython.longlong, units)))
+    else:
+        add_product(sums, row, rint(units), weight, is_whole(weight))
 
 
 @cython.cfunc
@@ -169,7 +202,7 @@ def histogram_loop(
             continue
         bucket = bucket_of(value, bounds, bound_count)
         counts[row * (bound_count + 1) + bucket] += weight
-        add_product(sums, row, rint(units), weight, is_whole(weight))
+        add_value(sums, row, units, weight)
         buckets[i] = bucket
     return refused
 
@@ -392,7 +425,7 @@ def exponential_loop(
         if not (value >= 0 and weight > 0 and units * weight < _sum_limit and units < _sum_limit):
             refused += 1
             continue
-        add_product(sums, row, rint(units), weight, is_whole(weight))
+        add_value(sums, row, units, weight)
         if value < least[row]:
             least[row] = value
         if value > most[row]:

@@ -40,6 +40,7 @@ Array = npt.NDArray[Any]
 Amounts = float | npt.NDArray[Any]
 
 _ONE = np.ones(1)
+_FLOAT64 = np.dtype(np.float64)
 _EXEMPLARS = "exemplars."
 _COARSEST = -11
 """At this scale all floats lie in two buckets, the fewest that ``max_size`` allows."""
@@ -219,7 +220,15 @@ class Instrument:
 
     def _floats(self, values: Amounts, n: int) -> Floats:
         """float64[n] or float64[1]."""
-        array = np.ascontiguousarray(values, np.float64).reshape(-1)
+        if (
+            isinstance(values, np.ndarray)
+            and values.dtype == _FLOAT64
+            and values.ndim == 1
+            and values.flags.c_contiguous
+        ):
+            array = values
+        else:
+            array = np.ascontiguousarray(values, np.float64).reshape(-1)
         if len(array) not in (1, n):
             raise ValueError(f"{self.name}: {len(array)} values for {n} rows")
         return array

@@ -12,7 +12,8 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.model.key_table import KeyIndex
+from pipeline.model.key_hash import SPARE
+from pipeline.model.key_index import KeyIndex
 from pipeline.model.records import Words
 
 _Scalar = TypeVar("_Scalar", bound=np.generic)
@@ -23,9 +24,12 @@ _MAX_LOAD = 0.8
 """Slots in use. Linear probing on 32-bit tags costs 3 look-ups for a hit and 13 for a miss there (Knuth, TAOCP 6.4)."""
 
 
-def new_secret(key_bytes: int) -> Words:
-    """Random words for the hash, enough for keys of this length."""
-    return np.frombuffer(secrets.token_bytes((key_bytes // 8 + 4) * 8), np.uint64).copy()
+def new_secret(labels: int, value_bytes: int) -> Words:
+    """Random words for the hash of keys with so many labels (and the overflow label) of so many bytes: uint64[labels +
+    2, stride].
+    """
+    stride = 1 + (max(SPARE, value_bytes) + 15) // 16 * 2
+    return np.frombuffer(secrets.token_bytes((labels + 2) * stride * 8), np.uint64).reshape(labels + 2, stride)
 
 
 def grown(capacity: int, needed: int, most: int | None = None) -> int:
@@ -46,13 +50,14 @@ class KeyStore:
     """Keys of rows.
 
     Attributes:
-        arena, offsets, lengths, slots: What ``key_table`` searches. ``lengths`` is 0 for a free row.
+        arena, offsets, lengths, slots: What ``index`` searches. ``lengths`` is 0 for a free row.
+        index: Finds rows, for native loops.
         used: Rows ever used; rows at and above it are untouched.
         live: Rows in use.
         version: Changes whenever one of the arrays was replaced.
     """
 
-    def __init__(self, key_bytes: int, secret: Words, max_rows: int) -> None:
+    def __init__(self, secret: Words, max_rows: int) -> None:
         self.max_rows = max_rows
         self.arena = np.empty(_FIRST_ARENA, np.uint8)
         self.offsets = np.zeros(min(_FIRST_ROWS, max_rows), np.uint64)
@@ -64,7 +69,7 @@ class KeyStore:
         self._arena_used = 0
         self._garbage = 0
         self._free: list[int] = []
-        self._index = KeyIndex(key_bytes, secret)
+        self.index = KeyIndex(secret)
         self._bind()
 
     @property
@@ -79,7 +84,7 @@ class KeyStore:
 
     def find(self, key: bytes) -> int:
         """Row of a key, or -1."""
-        return self._index.find(key)
+        return self.index.find(key)
 
     def key(self, row: int) -> bytes:
         """Key of a row."""
@@ -97,7 +102,7 @@ class KeyStore:
             self._make_room(row)
             self.used += 1
         end = self._arena_used + len(key)
-        if end > len(self.arena):
+        if end + SPARE > len(self.arena):
             self._grow_arena(len(key))
             end = self._arena_used + len(key)
         self.arena[self._arena_used : end] = np.frombuffer(key, np.uint8)
@@ -107,12 +112,12 @@ class KeyStore:
         self.live += 1
         if self.live > _MAX_LOAD * len(self.slots):
             self._grow_slots()
-        self._index.insert(key, row)
+        self.index.insert(row)
         return row
 
     def remove(self, rows: npt.NDArray[np.int32]) -> None:
         """Free live rows."""
-        self._index.remove(rows)
+        self.index.remove(rows)
         self._garbage += int(self.lengths[rows].sum())
         self.lengths[rows] = 0
         self.live -= len(rows)
@@ -131,8 +136,9 @@ class KeyStore:
     def _grow_arena(self, needed: int) -> None:
         if self._garbage > self._arena_used // 4:
             self._compact(needed)
-        if self._arena_used + needed > len(self.arena):
-            arena = np.empty(grown(len(self.arena), self._arena_used + needed), np.uint8)
+        needed += self._arena_used + SPARE
+        if needed > len(self.arena):
+            arena = np.empty(grown(len(self.arena), needed), np.uint8)
             arena[: self._arena_used] = self.arena[: self._arena_used]
             self.arena = arena
             self._bind()
@@ -140,8 +146,8 @@ class KeyStore:
     def _compact(self, needed: int) -> None:
         """Move the live keys to a new arena with a quarter to spare."""
         kept = self._arena_used - self._garbage
-        arena = np.empty(max(_FIRST_ARENA, kept + kept // 4 + needed), np.uint8)
-        self._arena_used = self._index.move(self.rows(), arena)
+        arena = np.empty(max(_FIRST_ARENA, kept + kept // 4 + needed + SPARE), np.uint8)
+        self._arena_used = self.index.move(self.rows(), arena)
         self._garbage = 0
         self.arena = arena
         self._bind()
@@ -151,8 +157,8 @@ class KeyStore:
         self.slots = np.zeros(2 * len(old), np.uint64)
         self._bind()
         # the row just added has no slot yet: insert follows
-        self._index.refill(old)
+        self.index.refill(old)
 
     def _bind(self) -> None:
-        self._index.bind(self.slots, self.arena, self.offsets, self.lengths)
+        self.index.bind(self.slots, self.arena, self.offsets, self.lengths)
         self.version += 1

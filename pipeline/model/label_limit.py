@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from pipeline.model.key_store import KeyStore
-from pipeline.model.key_table import OVERFLOW_VALUE
+from pipeline.model.key_text import OVERFLOW_VALUE
 from pipeline.model.records import Words
 
 
@@ -21,18 +21,17 @@ class LabelLimit:
     Args:
         labels: Number of labels.
         limit: Values per label.
-        value_bytes: The longest value.
         secret: Of the table's hash.
 
     Attributes:
         full: uint8 per label (and one for the overflow label, never full): the limit is reached.
-        store: Keys u16 label, value.
+        store: Its keys are those of series with one label, and with the number of the label for that of the resource.
     """
 
-    def __init__(self, labels: int, limit: int, value_bytes: int, secret: Words) -> None:
+    def __init__(self, labels: int, limit: int, secret: Words) -> None:
         self.limit = limit
         self.full = np.zeros(labels + 1, np.uint8)
-        self.store = KeyStore(value_bytes + 2, secret, labels * (limit + 1))
+        self.store = KeyStore(secret, labels * (limit + 1))
         self._counts = [0] * labels
         self._series: dict[int, int] = {}
 
@@ -79,4 +78,4 @@ class LabelLimit:
 
 
 def _key(label: int, value: bytes) -> bytes:
-    return label.to_bytes(2, "little") + value
+    return label.to_bytes(4, "little") + len(value).to_bytes(2, "little") + value

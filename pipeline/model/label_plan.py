@@ -2,10 +2,12 @@
 
 ::
 
-    plan   = labels | per label: sources, default offset, default length (-1: none), source …  | ranges of enum names
-    source = level, word, kind, number, first enum name, enum names                              all int64
+    plan   = labels, room for digits | per label: sources, default, source … | enum names     all int64
+    source = level, word, kind, number, first enum name, enum names
 
-Texts that are not in the payload (true, false, defaults, enum names) stand in ``texts``.
+Texts that are not in the payload (true, false, defaults, enum names) stand in ``texts``; they are given as ranges,
+``offset << 32 | length``, no default as ``NO_TEXT``. In its room for digits the loop writes the numbers of a span,
+``DIGITS`` bytes for each label.
 """
 
 from __future__ import annotations
@@ -17,12 +19,14 @@ import numpy as np
 
 from pipeline.model.attribute_text import cell_text
 from pipeline.model.columns import ENUM_NAMES, is_column
-from pipeline.model.key_table import FIXED_TEXTS
+from pipeline.model.key_hash import SPARE
+from pipeline.model.key_text import FIXED_TEXTS
+from pipeline.model.label_cells import NO_TEXT
 from pipeline.model.records import Field, Kind, Records, ValueType, Words
 from pipeline.model.spans import Label
 
 _LABEL_KINDS = (Kind.STRING, Kind.UINT, Kind.ENUM, Kind.ATTRIBUTE)
-_SPARE = bytes(8)  # key_table reads whole words
+DIGITS = 32
 
 
 class Fields(Protocol):
@@ -47,10 +51,10 @@ class LabelPlan:
     def __init__(self, projection: Fields, labels: Sequence[Label]) -> None:
         self.sources: list[Field] = []
         self._texts = bytearray(FIXED_TEXTS)
-        codes = [len(labels)]
+        codes = [len(labels), 0]
         enums: list[tuple[int, str]] = []
         for label in labels:
-            codes += [len(label.columns), *self._text(label.default)]
+            codes += [len(label.columns), self._text(label.default)]
             for column in label.columns:
                 field = _field(projection, label, column)
                 if field.kind == Kind.ENUM:
@@ -60,22 +64,24 @@ class LabelPlan:
         for place, column in enums:
             codes[place : place + 2] = len(codes), len(ENUM_NAMES[column])
             for name in ENUM_NAMES[column]:
-                codes += self._text(name)
+                codes.append(self._text(name))
+        codes[1] = len(self._texts)
         self.codes = np.array(codes, np.int64)
-        self.texts = np.frombuffer(bytes(self._texts) + _SPARE, np.uint8).copy()
+        self.texts = np.frombuffer(bytes(self._texts) + bytes(len(labels) * DIGITS + SPARE), np.uint8).copy()
 
-    def _text(self, text: str | None) -> tuple[int, int]:
+    def _text(self, text: str | None) -> int:
+        """The range of a text."""
         if text is None:
-            return 0, -1
+            return NO_TEXT
         encoded = text.encode(errors="replace")
         place = len(self._texts)
         self._texts += encoded
-        return place, len(encoded)
+        return place << 32 | len(encoded)
 
 
 class SlowCells:
     """Values whose text takes Python (doubles, bytes, arrays, maps), formatted once per distinct value and source of a
-    batch.
+    batch. ``texts`` begins with those of the plan.
     """
 
     def __init__(self, plan: LabelPlan, records: Records) -> None:
@@ -83,7 +89,7 @@ class SlowCells:
         self._records = records
         self.first = np.full(len(plan.sources), -1, np.int64)
         self.words: Words = np.zeros(1, np.uint64)
-        self.texts = np.zeros(8, np.uint8)
+        self.texts = plan.texts
 
     def format(self, source: int) -> None:
         """Format all such cells of one source."""
@@ -104,7 +110,7 @@ class SlowCells:
             ranges[row] = seen[identity]
         self.first[source] = len(self.words)
         self.words = np.concatenate((self.words, ranges))
-        self.texts = np.frombuffer(bytes(texts), np.uint8).copy()
+        self.texts = np.frombuffer(bytes(texts) + bytes(SPARE), np.uint8).copy()
 
 
 def _field(projection: Fields, label: Label, column: str) -> Field:

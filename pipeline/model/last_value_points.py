@@ -13,7 +13,7 @@ from opentelemetry.proto.common.v1.common_pb2 import InstrumentationScope
 
 from pipeline.model.attribute_text import plain_value, value_text
 from pipeline.model.exponential_column import ExponentialColumn
-from pipeline.model.key_table import label_bytes
+from pipeline.model.key_text import label_bytes
 from pipeline.model.last_value_series import FamilyKey, LabelKey, key_bytes
 from pipeline.model.metrics import EXPONENTIAL_HISTOGRAM, HISTOGRAM, POINT_MESSAGES, SUMMARY, MetricBatch
 from pipeline.model.records import REPEATED

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,8 @@ from opentelemetry.proto.common.v1.common_pb2 import KeyValue
 from opentelemetry.proto.resource.v1.resource_pb2 import Resource as ResourceMessage
 
 from pipeline.model.attribute_text import plain_value, value_text
-from pipeline.model.key_table import UNKNOWN_RESOURCE, label_bytes
+from pipeline.model.key_text import label_bytes
+from pipeline.model.row_finder import UNKNOWN_RESOURCE
 
 MAX_ATTRIBUTES = 128
 MAX_BYTES = 16_384
@@ -131,6 +132,16 @@ class ResourceTable:
     def known(self, body: bytes) -> int:
         """Slot of a Resource message that was met before in this encoding, or ``UNKNOWN_RESOURCE``."""
         return self._by_bytes.get(_short(body), UNKNOWN_RESOURCE)
+
+    def known_all(self, ranges: Sequence[int], payload: bytes) -> list[int]:
+        """``known`` of Resource messages that stand in these ranges of the payload."""
+        slot_of = self._by_bytes.get
+        slots = []
+        for place in ranges:
+            at, size = place >> 32, place & 0xFFFF_FFFF
+            body = payload[at : at + size]
+            slots.append(slot_of(body if size <= _DIGEST_ABOVE else _short(body), UNKNOWN_RESOURCE))
+        return slots
 
     def find(self, body: bytes) -> tuple[int, dict[str, Any]]:
         """Slot, -1 where the resource is new, and the attributes. A damaged message is a resource without

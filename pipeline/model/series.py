@@ -1,6 +1,6 @@
 """SeriesTable: rows are label sets, columns are instruments.
 
-A native loop (``key_table``) finds the row of each span of a batch. What it does not find comes here, is checked
+A native loop (``row_finder``) finds the row of each span of a batch. What it does not find comes here, is checked
 against the limits, gets a row or is sent to an overflow series, and the loop goes on::
 
     span → key bytes ─ known ────────────────────────────────────────────────→ row
@@ -23,7 +23,15 @@ import numpy.typing as npt
 
 from pipeline.model.batch import Batch
 from pipeline.model.key_store import KeyStore, enlarged, new_secret
-from pipeline.model.key_table import (
+from pipeline.model.key_text import label_bytes
+from pipeline.model.label_cells import LabelCells
+from pipeline.model.label_limit import LabelLimit
+from pipeline.model.label_plan import LabelPlan, SlowCells
+from pipeline.model.labels import Groups, Label
+from pipeline.model.limits import Limits as Limits
+from pipeline.model.records import REPEATED, Level
+from pipeline.model.resources import Resource, ResourceTable, SavedResource
+from pipeline.model.row_finder import (
     DONE,
     MISS,
     NEED_RESOURCE,
@@ -31,14 +39,7 @@ from pipeline.model.key_table import (
     REFUSED_RESOURCE,
     SLOW_CELL,
     RowFinder,
-    label_bytes,
 )
-from pipeline.model.label_limit import LabelLimit
-from pipeline.model.label_plan import LabelPlan, SlowCells
-from pipeline.model.labels import Groups, Label
-from pipeline.model.limits import Limits as Limits
-from pipeline.model.records import REPEATED, Level
-from pipeline.model.resources import Resource, ResourceTable, SavedResource
 from pipeline.model.snapshot import ABSENT_LENGTH, NO_RESOURCE, OVERFLOW_LABEL, SeriesView, key_values
 
 Rows = npt.NDArray[np.int32]
@@ -129,16 +130,15 @@ class SeriesTable:
         self.resources = ResourceTable(
             slots, resource_keys, limits.max_label_bytes, numbers if numbers is not None else count(1)
         )
-        key_bytes = 4 + (len(labels) + 1) * (2 + limits.max_label_bytes) + 16
-        secret = new_secret(key_bytes)
-        self.keys = KeyStore(key_bytes, secret, limits.max_series + slots + 1)
+        secret = new_secret(len(labels), limits.max_label_bytes)
+        self.keys = KeyStore(secret, limits.max_series + slots + 1)
         self.updated = np.zeros(self.keys.capacity, np.int64)
         self.created_unix_nano = np.zeros(self.keys.capacity, np.int64)
         self.created_seq = np.zeros(self.keys.capacity, np.int64)
         self.row_resource = np.zeros(self.keys.capacity, np.int32)
         self.overflow_rows = np.full(slots + 1, -1, np.int32)
         self._label_limit = (
-            LabelLimit(len(labels), limits.max_values_per_label, limits.max_label_bytes, secret)
+            LabelLimit(len(labels), limits.max_values_per_label, secret)
             if limits.max_values_per_label and labels
             else None
         )
@@ -148,9 +148,13 @@ class SeriesTable:
         self._overflowed = np.zeros(len(OVERFLOW_REASONS), np.int64)
         self._columns: list[RowColumn] = []
         self._plans: dict[int, tuple[Any, LabelPlan]] = {}
-        self._finder = RowFinder(key_bytes, limits.max_label_bytes, secret, per_resource)
+        values = self._label_limit.store.index if self._label_limit else None
+        self._cells = LabelCells(self.keys.index, len(labels), limits.max_label_bytes)
+        self._finder = RowFinder(
+            self.keys.index, values, self._cells, len(labels), limits.max_label_bytes, per_resource
+        )
+        self._followed: LabelPlan | None = None
         self._bound = -1
-        self._values_bound = -1
         self._last_rows: Rows | None = None
         self._in_callback = False
         self._collected_at = -1
@@ -217,11 +221,13 @@ class SeriesTable:
         spans = spans.flat()
         records = spans.records
         plan = self._plan(spans)
-        shape = np.array((*records.first[:3], *records.width[:3]), np.int64)
         resources = self._known_resources(spans) if self.per_resource else _NO_RESOURCES
         out = np.empty(len(spans), np.int32)
         finder = self._finder
-        finder.begin(plan.codes, plan.texts, shape, resources)
+        if plan is not self._followed:
+            self._cells.use(plan.codes, plan.texts)
+            self._followed = plan
+        finder.begin(records.first, records.width, resources)
         slow: SlowCells | None = None
         at, status, detail = finder.find(records.payload, records.words, spans.rows, out, 0, now)
         while status != DONE:
@@ -233,8 +239,9 @@ class SeriesTable:
                 resources[detail] = self._admit(spans.resource_bytes(detail), now)
             elif status == SLOW_CELL:
                 slow = slow or SlowCells(plan, records)
+                self._followed = None
                 slow.format(detail)
-                finder.set_slow(slow.first, slow.words, slow.texts)
+                self._cells.set_slow(slow.first, slow.words, slow.texts)
             at, status, detail = finder.find(records.payload, records.words, spans.rows, out, at, now)
         self._last_rows = out
         return out
@@ -434,15 +441,11 @@ class SeriesTable:
         field = spans.projection.field("resource")
         if field is None:
             raise KeyError("metrics per resource take column 'resource', which is not in this batch: declare it")
-        records = spans.records
-        known = self.resources.known
-        return np.array(
-            [
-                known(spans.resource_bytes(row) if word == REPEATED else records.slice(word))
-                for row, word in enumerate(records.column(Level.RESOURCE, field.word).tolist())
-            ],
-            np.int32,
-        )
+        words = spans.records.column(Level.RESOURCE, field.word).tolist()
+        if REPEATED in words:
+            known = self.resources.known
+            return np.array([known(spans.resource_bytes(row)) for row in range(len(words))], np.int32)
+        return np.array(self.resources.known_all(words, spans.records.payload), np.int32)
 
     def _stamp(self, row: int, now: int) -> None:
         self.updated[row] = now
@@ -547,22 +550,15 @@ class SeriesTable:
 
     def _rebind(self) -> None:
         """Show the native loop arrays that were replaced."""
-        keys = self.keys
-        if self._bound != keys.version:
-            self._bound = keys.version
-            self._finder.bind_series(
-                keys.slots, keys.arena, keys.offsets, keys.lengths, self.updated, self.row_resource
-            )
+        if self._bound != self.keys.version:
+            self._bound = self.keys.version
+            self._finder.bind_rows(self.updated, self.row_resource)
 
     def _update_limits(self, slot: int) -> None:
         most = self.limits.max_series_per_resource
         if most and slot != self.no_resource:
             self._resource_full[slot] = self._series_of[slot] >= most
         limit = self._label_limit
-        if limit is not None and self._values_bound != limit.store.version:
-            store = limit.store
-            self._values_bound = store.version
-            self._finder.bind_values(store.slots, store.arena, store.offsets, store.lengths)
         self._finder.set_full(self._is_full(), limit is not None and limit.any_full)
 
     # -- resources ---------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from pipeline.api import SpanBatch
 from pipeline.model import scan
-from pipeline.model.records import Field, Kind, Level, ValueType
+from pipeline.model.records import Field, Level, ValueType
 from processors.span_metrics.derived import replaced
 from processors.span_metrics.names import UNKNOWN_SPAN
 
@@ -63,5 +63,4 @@ def _field(spans: SpanBatch, column: str) -> Field:
     field = spans.projection.field(column)
     if field is None:
         raise KeyError(f"column {column!r} is not in this batch: declare it in `reads`")
-    assert field.kind in (Kind.ATTRIBUTE, Kind.STRING)  # noqa: S101
     return field

@@ -31,6 +31,12 @@ VALUES = st.one_of(
     st.sampled_from(
         ["", "a", "b", "/cart", "ä\n", "x" * 40, None, True, False, 0, 1, -1, 2**63 - 1, -(2**63), 0.5, b"\xff"]
     ),
+    st.sampled_from([9, 10, 99, 100, 9999, 10_000, 65_535, 99_999_999, 100_000_000, 10_203_040]),
+    # lengths around those of words, and around the first four of them, which are looked at together
+    st.builds(
+        "".join,
+        st.tuples(st.sampled_from(["y" * n for n in (6, 7, 14, 15, 22, 30, 31, 46, 63, 2047)]), st.sampled_from("ab")),
+    ),
     st.lists(st.sampled_from(["a", 1, 2.5, True]), max_size=2),
     st.dictionaries(st.sampled_from("ab"), st.integers(0, 3), max_size=2),
     st.text(max_size=12).filter(lambda text: text.isprintable()),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from pipeline.model import key_table
+from pipeline.model import row_finder
 from pipeline.model.limits import Limits
 from pipeline.model.meter import Meter
 from pipeline.model.records import Records
@@ -13,7 +13,7 @@ from pipeline.model.spans import SpanBatch
 from pipeline.testing import FakeClock
 from pipeline.testing_spans import span_batch
 
-COMPILED = not str(key_table.__file__).endswith(".py")
+COMPILED = not str(row_finder.__file__).endswith(".py")
 BATCHES = 1000 if COMPILED else 10
 SPANS = 1000
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline.model import key_table
+from pipeline.model import key_text
 from tests.kernels import uncompiled
 
-KERNELS = [key_table, uncompiled("pipeline.model.key_table")]
+KERNELS = [key_text, uncompiled("pipeline.model.key_text")]
 
 
 @pytest.mark.parametrize("kernel", KERNELS)

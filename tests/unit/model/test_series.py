@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from pipeline.model.key_table import OVERFLOW_VALUE
+from pipeline.model.key_text import OVERFLOW_VALUE
 from pipeline.model.limits import Limits
 from pipeline.model.meter import Meter
 from pipeline.model.resources import Resource

@@ -8,6 +8,7 @@ Source: specification, "Prometheus and OpenMetrics compatibility", "Exponential 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import NamedTuple
@@ -15,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.model.snapshot import ExponentialValues
+from pipeline.model.snapshot import ExponentialValues, HistogramValues
 
 ZERO_THRESHOLD = 1e-128
 """Width of the zero bucket where OpenTelemetry gives none."""
@@ -73,6 +74,12 @@ class NativeHistogram(NamedTuple):
         return self._replace(zero_count=0.0, sum=0.0, negative=NO_BUCKETS, positive=NO_BUCKETS)
 
 
+def known_sum(values: HistogramValues | ExponentialValues, i: int) -> float:
+    """The sum of row i; 0 where it is unknown, as in the Collector: these forms of a histogram always have one."""
+    total = float(values.sums[i])
+    return 0.0 if math.isnan(total) else total
+
+
 def native_histogram(values: ExponentialValues, i: int) -> NativeHistogram:
     """Row i, whose scale must not be below ``SMALLEST_SCHEMA``."""
     scale = int(values.scale[i])
@@ -85,7 +92,7 @@ def native_histogram(values: ExponentialValues, i: int) -> NativeHistogram:
         schema,
         threshold or ZERO_THRESHOLD,
         float(values.zero_count[i]),
-        float(values.sums[i]),
+        known_sum(values, i),
         negative,
         _buckets(values.counts[i], int(values.offset[i]), scale - schema),
     )

@@ -114,7 +114,8 @@ class _Page:
                 row, used = part.series.numbers(buffer, row, count, numbers, frame, zero_after, samples)
                 yield self._piece(buffer, used)
         elif isinstance(values, HistogramValues):
-            sums = values.sums.view(np.uint64)
+            # Where it is unknown: a count without a sum would be no valid page, and the Collector shows 0 too.
+            sums = np.where(np.isnan(values.sums), 0.0, values.sums).view(np.uint64)
             while row < count:
                 last = min(row + ROWS_AT_ONCE, count)
                 counts = np.cumsum(values.counts[row:last], axis=1).view(np.uint64)

@@ -17,7 +17,7 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.codec.native_histograms import SMALLEST_SCHEMA, native_histogram
+from pipeline.codec.native_histograms import SMALLEST_SCHEMA, known_sum, native_histogram
 from pipeline.codec.prometheus_families import Family, Part, Report
 from pipeline.codec.prometheus_labels import utf8, varint
 from pipeline.codec.prometheus_names import MetricType
@@ -106,7 +106,7 @@ def _histogram(
 ) -> bytes:
     counts: list[float] = [0.0] * len(bounds) if zero else np.cumsum(values.counts[i]).tolist()
     by_bucket = {} if zero else dict(reversed(exemplars))
-    fields = [_count(1, 4, counts[-1]), _double(2, 0.0 if zero else float(values.sums[i]))]
+    fields = [_count(1, 4, counts[-1]), _double(2, 0.0 if zero else known_sum(values, i))]
     for bucket, count in enumerate(counts):
         message = _count(1, 4, count) + bounds[bucket]
         if bucket in by_bucket:

@@ -12,14 +12,14 @@ from __future__ import annotations
 
 import math
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.codec.native_histograms import SMALLEST_SCHEMA, NativeHistogram, native_histogram
+from pipeline.codec.native_histograms import SMALLEST_SCHEMA, native_histogram
 from pipeline.codec.prometheus_families import Family, Part, Report
 from pipeline.codec.prometheus_labels import utf8, varint
 from pipeline.codec.prometheus_names import MetricType
@@ -121,14 +121,13 @@ class RemoteWriter:
     def _part(
         self, family: Family, part: Part, parcels: Sequence[_Parcel], mark: Hashes, ended: bool
     ) -> Iterator[WriteRequest]:
-        series = _SeriesOfRow(family, part, self._report, stale=ended)
+        # An application that ends a series does not say whether it had sums.
+        kinds = [_SeriesOfRow(family, part, self._report, stale=True)] if ended else _kinds(family, part, self._report)
         for first, labels, ends, rows in _label_blocks(part, family.name):
-            last = first + len(ends)
-            mark[first:last] = rows
+            mark[first : first + len(ends)] = rows
             shards = (rows % np.uint64(len(parcels))).astype(np.int32)
-            if series.left_out is not None:
-                shards[series.left_out[first:last]] = -1
-            yield from series.write(parcels, first, labels, ends, shards)
+            for series in kinds:
+                yield from series.write(parcels, first, labels, ends, shards)
 
     def _ended(
         self, last: Written, now: Written, time_unix_nano: int, parcels: Sequence[_Parcel]
@@ -151,26 +150,12 @@ class RemoteWriter:
         time_unix_nano: int,
         parcels: Sequence[_Parcel],
     ) -> Iterator[WriteRequest]:
-        series = _SeriesOfRow(family, replace(part, time_unix_nano=time_unix_nano), self._report, stale=True)
+        kinds = _kinds(family, replace(part, time_unix_nano=time_unix_nano), self._report, stale=True)
         for first, labels, ends, rows in _label_blocks(part, family.name):
             shards = (rows % np.uint64(len(parcels))).astype(np.int32)
             shards[~gone[first : first + len(ends)]] = -1
-            yield from series.write(parcels, first, labels, ends, shards)
-
-
-def metadata_request(families: Iterable[Family]) -> bytes:
-    """A 1.0 request that holds nothing but the types, helps and units."""
-    pieces = []
-    for family in families:
-        message = encode_metadata(False, family.kind, 0, 0)
-        message += _text(2, family.name) + _text(4, family.help_text) + _text(5, family.unit)
-        pieces.append(b"\x1a" + varint(len(message)) + message)
-    return b"".join(pieces)
-
-
-def _text(number: int, text: str) -> bytes:
-    encoded = utf8(text)
-    return bytes((number << 3 | 2,)) + varint(len(encoded)) + encoded if encoded else b""
+            for series in kinds:
+                yield from series.write(parcels, first, labels, ends, shards)
 
 
 def _label_blocks(part: Part, name: str) -> Iterator[tuple[int, npt.NDArray[np.uint8], npt.NDArray[np.int64], Hashes]]:
@@ -184,10 +169,36 @@ def _label_blocks(part: Part, name: str) -> Iterator[tuple[int, npt.NDArray[np.u
         yield first, buffer, ends, hashes(buffer, ends, seed)
 
 
-class _SeriesOfRow:
-    """The series that each row of a part becomes: names, bounds, values."""
+def _kinds(family: Family, part: Part, report: Report, *, stale: bool = False) -> list[_SeriesOfRow]:
+    """What the rows of a part become. Where the sum of a histogram is unknown, there is no series of sums."""
+    lacks = np.isnan(part.values.sums) if isinstance(part.values, HistogramValues) else np.zeros(0, bool)
+    if not lacks.any():
+        return [_SeriesOfRow(family, part, report, stale=stale)]
+    return [
+        _SeriesOfRow(family, part, report, stale=stale, left_out=lacks),
+        _SeriesOfRow(family, part, report, stale=stale, left_out=~lacks, has_sum=False),
+    ]
 
-    def __init__(self, family: Family, part: Part, report: Report, *, stale: bool = False) -> None:
+
+class _SeriesOfRow:
+    """The series that each row of a part becomes: names, bounds, values.
+
+    Args:
+        stale: They end.
+        left_out: bool[rows], rows that are not written; None: none.
+        has_sum: Whether histograms have series of sums.
+    """
+
+    def __init__(
+        self,
+        family: Family,
+        part: Part,
+        report: Report,
+        *,
+        stale: bool = False,
+        left_out: npt.NDArray[np.bool_] | None = None,
+        has_sum: bool = True,
+    ) -> None:
         self._family = family
         self._part = part
         self._stale = stale
@@ -195,8 +206,9 @@ class _SeriesOfRow:
         names = [family.name]
         bounds = [""]
         if isinstance(values, HistogramValues):
-            bounds = [*(go_float(bound) for bound in (*values.bounds, math.inf)), "", ""]
-            names = [f"{family.name}_bucket"] * (len(bounds) - 2) + [f"{family.name}_sum", f"{family.name}_count"]
+            more = [f"{family.name}_sum", f"{family.name}_count"] if has_sum else [f"{family.name}_count"]
+            bounds = [*map(go_float, (*values.bounds, math.inf)), *[""] * len(more)]
+            names = [f"{family.name}_bucket"] * (len(values.bounds) + 1) + more
         elif isinstance(values, SummaryValues):
             bounds = [*map(go_float, values.quantiles), "", ""]
             names = [family.name] * len(values.quantiles) + [f"{family.name}_sum", f"{family.name}_count"]
@@ -211,11 +223,12 @@ class _SeriesOfRow:
         self._exemplars: dict[int, list[Exemplar]] = {}
         if family.kind is not MetricType.GAUGE and not stale:
             self._exemplars = exemplars_by_series(values.exemplars, self._k)
-        self.left_out: npt.NDArray[np.bool_] | None = None
+        self._has_sum = has_sum
+        self._left_out = left_out
         if isinstance(values, ExponentialValues):
-            self.left_out = values.scale < SMALLEST_SCHEMA
-            if not stale and self.left_out.any():
-                report("scale", family.name, int(self.left_out.sum()))
+            self._left_out = values.scale < SMALLEST_SCHEMA
+            if not stale and self._left_out.any():
+                report("scale", family.name, int(self._left_out.sum()))
 
     def write(
         self,
@@ -227,6 +240,8 @@ class _SeriesOfRow:
     ) -> Iterator[WriteRequest]:
         """Rows from ``first`` on, into the requests of their shards."""
         count = len(ends)
+        if self._left_out is not None:
+            shards = np.where(self._left_out[first : first + count], np.int32(-1), shards)
         times = np.full(count, self._time_ms, dtype=np.int64)
         values = self._values(first, first + count)
         wanted = set(np.unique(shards).tolist())
@@ -267,10 +282,12 @@ class _SeriesOfRow:
             columns = (values.values, values.sums[:, None], values.counts[:, None])
             bits = np.hstack([column[first:last] for column in columns]).view(np.uint64).reshape(-1)
         else:
+            buckets = values.counts.shape[1]
             cumulated = np.empty((last - first, self._k))
-            np.cumsum(values.counts[first:last], axis=1, out=cumulated[:, :-2])
-            cumulated[:, -2] = values.sums[first:last]
-            cumulated[:, -1] = cumulated[:, -3]
+            np.cumsum(values.counts[first:last], axis=1, out=cumulated[:, :buckets])
+            cumulated[:, -1] = cumulated[:, buckets - 1]
+            if self._has_sum:
+                cumulated[:, -2] = values.sums[first:last]
             bits = cumulated.view(np.uint64).reshape(-1)
         # Somebody's data may hold the marker; only we end series.
         marked = bits == np.uint64(STALE_BITS)
@@ -300,14 +317,11 @@ class _SeriesOfRow:
 
     def _native(self, values: ExponentialValues, row: int, is_v2: bool) -> bytes:
         times = (self._time_ms, int(self._starts[row]) if is_v2 else 0)
-        message = stale_histogram(STALE_BITS, *times) if self._stale else encode_native(_native(values, row), *times)
+        if self._stale:
+            message = stale_histogram(STALE_BITS, *times)
+        else:
+            message = encode_native(native_histogram(values, row), *times)
         return (b"\x1a" if is_v2 else b"\x22") + varint(len(message)) + message
-
-
-def _native(values: ExponentialValues, row: int) -> NativeHistogram:
-    """Whose sum does not end the series, whatever bits were sent."""
-    one = native_histogram(values, row)
-    return one._replace(sum=math.nan) if math.isnan(one.sum) else one
 
 
 class _Parcel:

@@ -6,11 +6,12 @@ from __future__ import annotations
 
 import math
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from pipeline.codec.native_histograms import NativeHistogram
-from pipeline.codec.prometheus_labels import varint
+from pipeline.codec.prometheus_families import Family
+from pipeline.codec.prometheus_labels import utf8, varint
 from pipeline.codec.prometheus_names import MetricType
 from pipeline.codec.remote_write_rows import Symbols
 from pipeline.errors import MalformedPayload
@@ -58,6 +59,17 @@ def encode_metadata(is_v2: bool, kind: MetricType, help_ref: int, unit_ref: int)
     if not is_v2:
         return _uint(1, _TYPES[kind])
     return _uint(1, _TYPES[kind]) + _uint(3, help_ref) + _uint(4, unit_ref)
+
+
+def metadata_request(families: Iterable[Family]) -> bytes:
+    """A 1.0 request that holds nothing but the types, helps and units."""
+    pieces = []
+    for family in families:
+        message = encode_metadata(False, family.kind, 0, 0)
+        for number, text in ((2, family.name), (4, family.help_text), (5, family.unit)):
+            message += _field(number, utf8(text)) if text else b""
+        pieces.append(b"\x1a" + varint(len(message)) + message)
+    return b"".join(pieces)
 
 
 def encode_native(one: NativeHistogram, time_ms: int, start_ms: int) -> bytes:

@@ -24,8 +24,8 @@ from pipeline.authentication import AuthConfig, client_authenticator
 from pipeline.codec.prometheus_families import TARGET_INFO, assemble
 from pipeline.codec.prometheus_labels import Format, LabelOptions, LabelWriter
 from pipeline.codec.prometheus_names import Escaping, MetricType, Namer, Strategy
-from pipeline.codec.remote_write import Message, RemoteWriter, metadata_request
-from pipeline.codec.remote_write_messages import first_version
+from pipeline.codec.remote_write import Message, RemoteWriter
+from pipeline.codec.remote_write_messages import first_version, metadata_request
 from pipeline.config.durations import Duration
 from pipeline.config.secrets import Secret
 from pipeline.errors import PermanentError, RetryableError

@@ -172,7 +172,7 @@ class HistogramValues:
     Attributes:
         bounds: Upper bounds (inclusive), ascending, without infinity; b of them.
         counts: float64[m, b + 1], per bucket, not cumulated; the last is everything above the last bound.
-        sums: float64[m].
+        sums: float64[m]; NaN where the sender did not say.
     """
 
     bounds: tuple[float, ...]
@@ -196,7 +196,7 @@ class ExponentialValues:
         zero_count: float64[m], values that were exactly zero.
         offset: int32[m], index of the first bucket.
         counts: float64[m, w], positive buckets; zeros behind the last one used.
-        sums: float64[m].
+        sums: float64[m]; NaN where the sender did not say.
         minimum, maximum: float64[m]; NaN where unknown (delta).
         negative_offset, negative_counts: As ``offset`` and ``counts``, for values below zero; None where there can be
             none, as in a meter.

@@ -14,8 +14,8 @@ from pipeline.codec import remote_write
 from pipeline.codec.prometheus_families import Family, assemble
 from pipeline.codec.prometheus_labels import Format, LabelOptions, LabelWriter
 from pipeline.codec.prometheus_names import Escaping, Namer
-from pipeline.codec.remote_write import STALE_BITS, Message, RemoteWriter, WriteRequest, metadata_request
-from pipeline.codec.remote_write_messages import first_version
+from pipeline.codec.remote_write import STALE_BITS, Message, RemoteWriter, WriteRequest
+from pipeline.codec.remote_write_messages import first_version, metadata_request
 from pipeline.model.snapshot import MetricSnapshot
 from tests.kernels import MODES, uncompiled
 from tests.oracles.remote_write_proto import WriteRequest as Official

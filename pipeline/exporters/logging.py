@@ -32,6 +32,10 @@ class LoggingConfig(DebugConfig):
             raise ValueError("loglevel is the older name of verbosity; take loglevel out")
         return self
 
+    def keys_without_effect(self) -> frozenset[str]:
+        """Those that the older key stands for."""
+        return frozenset() if self.loglevel is None else frozenset({"verbosity"})
+
 
 class LoggingExporter(DebugExporter):
     """``debug`` under its older name."""

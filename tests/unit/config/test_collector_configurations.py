@@ -17,6 +17,7 @@ import pytest
 
 from pipeline.config.check import Checked, check
 from pipeline.config.collector_types import REMEDIES, WITHOUT_COUNTERPART
+from pipeline.config.effective import effective, to_yaml, without_variables
 from pipeline.config.load import load_document
 from pipeline.errors import ConfigError
 from pipeline.service.clock import SystemClock
@@ -54,6 +55,15 @@ def test_it_is_accepted_and_warned_about_where_its_first_lines_say(path: Path, t
     build_graph(found, SystemClock(), OwnMetrics(), {})
     said = re.findall(r"^# warns: (\S+)$", text, re.MULTILINE)
     assert [PLACE.match(line)[1] for line in found.warnings] == said  # type: ignore[index]
+
+
+@pytest.mark.parametrize("path", ACCEPTED, ids=lambda path: path.stem)
+def test_what_is_printed_of_it_means_the_same(path: Path, tmp_path: Path) -> None:
+    found = checked(path.read_text(), tmp_path)
+    printed = checked(to_yaml(without_variables(effective(found, reveal=True))), tmp_path)
+    assert {key: one.config for key, one in printed.components.items()} == {
+        key: one.config for key, one in found.components.items()
+    }
 
 
 BODY = """

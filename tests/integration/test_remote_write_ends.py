@@ -102,3 +102,15 @@ def test_a_source_of_which_nothing_is_left_ends_with_a_marker_for_each_series(me
     assert {labels for labels, second, is_end in found if second == 1 and is_end} == values
     assert len(found) == 2 * len(values)
     assert len(ledger.requests) == 2
+
+
+def test_what_is_absent_from_a_batch_of_points_has_not_ended() -> None:
+    """Points of applications, or those that processors leave of Weir's own metrics: as in the Collector."""
+    batches = [[*at(1)], [{**point, "name": "other"} for point in at(2)]]
+    with http_destination() as (url, ledger), writing(url, remote_write_queue={"num_consumers": 1}) as writer:
+        for points in batches:
+            writer.exporter.export_metrics(metric_batch(points=points[:2], columns=READS))
+        writer.exporter.drain(20)
+        found = samples(received(ledger))
+    assert sum(("__name__", "other") in labels for labels, _, _ in found) == 2
+    assert not any(is_end for _, _, is_end in found)

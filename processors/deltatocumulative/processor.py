@@ -21,7 +21,7 @@ TRACKED, STREAMS_LIMIT, MAX_STALE = (
 
 EXPIRY_INTERVAL_S = 60.0
 MAX_STREAMS = 500_000
-"""The Collector has no limit; here everything that grows has one. Some 0.5 KB each."""
+"""The Collector has no limit; here everything that grows has one. Some 0.5 KB for a sum."""
 
 _ADVICE = {
     LIMIT: "there are more streams than max_streams; points of new ones are dropped",

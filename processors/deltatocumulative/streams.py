@@ -5,6 +5,7 @@
     identity ─▶ Stream ─▶ row of StreamRows: start, time, totals        one StreamRows per type and bounds of histograms
 
 What is kept of a stream is its identity and its totals, some 0.5 KB for a sum; neither attributes nor resources.
+Rows of exponential histograms have room for the buckets of the widest of them, 2.5 KB at most.
 """
 
 from __future__ import annotations

@@ -110,6 +110,7 @@ def assemble(
     for family in families.values():
         if family is not info:
             _remove_duplicates(family, labels, report)
+    labels.distinct.keep(families)
     return list(families.values())
 
 
@@ -198,10 +199,13 @@ def _target_info(
 
 def _remove_duplicates(family: Family, labels: LabelWriter, report: Report) -> None:
     """Add up or leave out series that would be written alike."""
+    if labels.distinct.knows(family):
+        return
     room = np.empty(max(part.series.room() for part in family.parts), dtype=np.uint8)
     marks = np.concatenate([part.series.fingerprints(part.groups, room) for part in family.parts])
     ordered = np.sort(marks)
     if not (ordered[1:] == ordered[:-1]).any():
+        labels.distinct.note(family)
         return
     _, index, inverse = np.unique(marks, return_index=True, return_inverse=True)
     first = index[inverse]

@@ -22,6 +22,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 import numpy.typing as npt
 
+from pipeline.codec.distinct_series import DistinctSeries
 from pipeline.codec.prometheus_names import Escaping, Namer, escape, is_legacy_label
 from pipeline.codec.prometheus_text import Series
 from pipeline.model.attribute_text import value_text
@@ -80,13 +81,18 @@ class ConstantPart(NamedTuple):
 
 
 class LabelWriter:
-    """Prepares label texts for one format and escaping; keeps those of live resources."""
+    """Prepares label texts for one format and escaping; keeps those of live resources.
+
+    Attributes:
+        distinct: What pages have found out about their series.
+    """
 
     def __init__(self, namer: Namer, options: LabelOptions, form: Format, escaping: Escaping) -> None:
         self._namer = namer
         self._options = options
         self._form = form
         self._escaping = escaping
+        self.distinct = DistinctSeries()
         self._constant = {name: value for key, value in options.const_labels if (name := self.name(key)) and value}
         self._promoted: WeakKeyDictionary[Resource, dict[str, str]] = WeakKeyDictionary()
         self._texts: WeakKeyDictionary[Resource, dict[str, bytes]] = WeakKeyDictionary()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -27,6 +27,7 @@ KEY_WORDS = 3
 LABEL_WORD, WEIGHT_WORD = 6, 7
 FLAG_SHIFT = np.uint64(32)
 LABEL_BITS = np.uint64(0xFFFF_FFFF)
+_ITEM = int(Level.ITEM)
 NO_HALVES = np.empty((0, 8), np.uint64)
 
 SPAN_COLUMNS = (
@@ -47,16 +48,6 @@ MAX_LINKS = 128
 """Links of a span that are followed (OTel SDKs' default for the links of a span)."""
 MIN_IDLE_S = 900.0
 """How long at least the number of a label set stays its own after its last half."""
-
-
-class Layout(NamedTuple):
-    """Where the rows of a batch have what halves are made of."""
-
-    words: UInt64s
-    first: int
-    width: int
-    kind: int
-    """Word of the span kind."""
 
 
 class HalfReader:
@@ -93,12 +84,13 @@ class HalfReader:
         n = len(spans)
         if not n:
             return NO_HALVES
-        layout = self._layout(spans)
-        scan = self._scan
+        if spans.projection is not self._projection:
+            self._bind(spans)
+        scan, records = self._scan, spans.records
         clients, servers = self._clients.begin(spans), self._servers.begin(spans)
-        out = scan.scan(layout.words, layout.first, layout.width, spans.rows, n, clients, servers)
+        out = scan.scan(records.words, records.first[_ITEM], records.width[_ITEM], spans.rows, n, clients, servers)
         if scan.unknown_clients or scan.unknown_servers:
-            self._label_unknown(spans, layout)
+            self._label_unknown(spans)
         adjusted = self._adjusted.of(spans)
         if adjusted is not None:
             out.view(np.float64)[:, WEIGHT_WORD] = _at_rows(spans, adjusted.counts, scan.rows_of_halves())
@@ -106,7 +98,7 @@ class HalfReader:
             filtered = _at_rows(spans, ~self._filter.mask(spans), scan.rows_of_halves())
             out[:, LABEL_WORD] |= (filtered * np.uint64(FLAGS["filtered"])) << FLAG_SHIFT
         if scan.consumers and self._follow_links:
-            out = self._linked(out, spans, layout, scan.rows_of_halves()[scan.clients :])
+            out = self._linked(out, spans, scan.rows_of_halves()[scan.clients :])
         return out
 
     def labels(self, word: int) -> Half:
@@ -130,29 +122,28 @@ class HalfReader:
         for side in (self._clients, self._servers):
             side.expire()
 
-    def _layout(self, spans: SpanBatch) -> Layout:
-        if spans.projection is not self._projection:
-            fields = [field_of(spans, column).word for column in SPAN_COLUMNS]
-            self._scan.bind(tuple(fields))
-            self._kind = fields[SPAN_COLUMNS.index("kind")]
-            self._projection = spans.projection
-        records = spans.records
-        return Layout(records.words, records.first[Level.ITEM], records.width[Level.ITEM], self._kind)
+    def _bind(self, spans: SpanBatch) -> None:
+        """Look where batches of another projection have what halves are made of."""
+        fields = [field_of(spans, column).word for column in SPAN_COLUMNS]
+        self._scan.bind(tuple(fields))
+        self._kind = fields[SPAN_COLUMNS.index("kind")]
+        self._projection = spans.projection
 
-    def _label_unknown(self, spans: SpanBatch, layout: Layout) -> None:
+    def _label_unknown(self, spans: SpanBatch) -> None:
         """Look up the label sets that the memos do not know."""
-        rows_of_halves = self._scan.rows_of_halves()
+        records, rows_of_halves = spans.records, self._scan.rows_of_halves()
+        first, width = records.first[_ITEM], records.width[_ITEM]
         for side, unknown in zip((self._clients, self._servers), self._scan.unknown_halves(), strict=True):
             if len(unknown):
-                rows = rows_of_halves[unknown]
-                numbers = side.learn(SpanBatch(spans.records, spans.projection, rows), layout.first, layout.width)
+                numbers = side.learn(SpanBatch(records, spans.projection, rows_of_halves[unknown]), first, width)
                 self._scan.label(unknown, numbers, side.memo)
 
-    def _linked(self, out: UInt64s, spans: SpanBatch, layout: Layout, rows: Int32s) -> UInt64s:
+    def _linked(self, out: UInt64s, spans: SpanBatch, rows: Int32s) -> UInt64s:
         """Give consumers with links one half per linked producer, in place of the one with their parent."""
         found = np.empty(len(rows), np.int32)
         records = spans.records
-        count = halves.linked(records.payload, layout.words, layout.first, layout.width, layout.kind, rows, found)
+        first, width = records.first[_ITEM], records.width[_ITEM]
+        count = halves.linked(records.payload, records.words, first, width, self._kind, rows, found)
         if not count:
             return out
         before = len(out) - len(rows)

@@ -17,6 +17,10 @@ from processors.service_graph.nodes import Half
 
 Int32s = npt.NDArray[np.int32]
 
+CHECK_NANO = 30 * 10**9
+"""Label sets are idle for a quarter of an hour before they are given up, so it is enough to look twice a minute."""
+_RESOURCE, _SCOPE = int(Level.RESOURCE), int(Level.SCOPE)
+
 
 class LabelSets:
     """See the module.
@@ -37,6 +41,8 @@ class LabelSets:
         is_lonely: Callable[[Half], bool] | None = None,
     ) -> None:
         self.table = SeriesTable(labels, clock, limits=limits)
+        self._clock = clock
+        self._checked_nano: int | None = None
         self.memo = LabelMemo()
         self._flags = np.zeros(1, np.uint8)
         self._is_lonely = is_lonely
@@ -67,8 +73,9 @@ class LabelSets:
             self._plan = _plan(spans, self.table.labels)
             self._projection = spans.projection
         records = spans.records
-        shape = (records.first[0], records.width[0], records.first[1], records.width[1])
-        self.memo.begin(records.payload, records.words, shape, records.count[Level.RESOURCE], self._plan)
+        first, width = records.first, records.width
+        shape = (first[_RESOURCE], width[_RESOURCE], first[_SCOPE], width[_SCOPE])
+        self.memo.begin(records.payload, records.words, shape, records.count[_RESOURCE], self._plan)
         return self.memo
 
     def learn(self, spans: SpanBatch, first: int, width: int) -> Int32s:
@@ -87,6 +94,10 @@ class LabelSets:
         """Give up label sets that nobody has used for long. The table does not see what the memo answers, so it is told
         before.
         """
+        now = self._clock.monotonic_nano()
+        if self._checked_nano is not None and now - self._checked_nano < CHECK_NANO:
+            return
+        self._checked_nano = now
         used = np.flatnonzero(self._flags & USED).astype(np.int32)
         self._flags &= ~np.uint8(USED)
         self.table.resolve(used)

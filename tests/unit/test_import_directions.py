@@ -13,7 +13,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "pipeline.native": (),
     "pipeline.memory": (),
     "pipeline.wire_format": (),
-    "pipeline.model": ("pipeline.model", "pipeline.errors", "pipeline.memory"),
+    "pipeline.model": ("pipeline.model", "pipeline.errors", "pipeline.memory", "pipeline.wire_format"),
     "pipeline.codec": (
         "pipeline.codec",
         "pipeline.model",

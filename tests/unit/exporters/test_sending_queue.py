@@ -237,8 +237,12 @@ class TestDrain:
 
     def test_what_cannot_be_sent_in_time_is_counted_and_reported(self, caplog: pytest.LogCaptureFixture) -> None:
         destination = Destination([AWAY] * 100)
+        destination.gate.clear()
         run = Run(destination)
         run.put(b"abc", b"de")
+        destination.busy.acquire(timeout=10)
+        run.queue.close(20)  # before any attempt has ended: all that fails does so during the stop
+        destination.gate.set()
         with caplog.at_level("WARNING", "weir"):
             left = run.close(timeout_s=20)
         shutdown, refused = run.failed("shutdown"), run.failed("refused")

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
 import numpy as np
 from opentelemetry.proto.resource.v1.resource_pb2 import Resource as ResourceMessage
 
-from pipeline.model import dictionary
+from pipeline.model import dictionary, scan
 from pipeline.model.attribute_text import cell_text, cell_value
 from pipeline.model.column import Bools, Column, Floats, Int32s, Int64s, first_present, merge_equal
 from pipeline.model.columns import ENUM_NAMES, is_column
@@ -317,8 +317,14 @@ class Batch:
 
     def _enum(self, column: str, field: Field) -> Column:
         names = ENUM_NAMES[column]
-        numbers = self.words(field)
-        return Column(np.where(numbers < len(names), numbers, 0).astype(np.int32), names)
+        records, level = self.records, field.level
+        n = len(self)
+        codes = np.empty(n, np.int32)
+        if n:
+            rows = self.rows if level == self.item_level else self.rows_at(level)
+            first = records.first[level] + field.word
+            scan.codes(records.words, first, records.width[level], rows, n, len(names), codes)
+        return Column(codes, names)
 
     def _numbers(self, field: Field) -> Floats:
         """float64[n], NaN where absent."""

@@ -59,8 +59,14 @@ class Column:
 
     def test(self, predicate: Any) -> Bools:
         """bool[n]: ``predicate(value)`` of each cell, called once per distinct value; False where absent."""
-        hits = [bool(predicate(value)) for value in self.values]
-        return np.array([*hits, False])[self.codes]  # code -1 takes the last
+        hits = [code for code, value in enumerate(self.values) if predicate(value)]
+        found: Bools
+        if len(hits) == 1:
+            found = self.codes == hits[0]
+            return found
+        is_hit = np.zeros(len(self.values) + 1, bool)  # code -1 takes the last
+        is_hit[hits] = True
+        return is_hit[self.codes]
 
     def present(self) -> Bools:
         """bool[n]: cells that have a value."""

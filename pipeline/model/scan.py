@@ -105,6 +105,35 @@ def differences(
 
 
 @cython.ccall
+def codes(
+    words: object,
+    first: cython.Py_ssize_t,
+    width: cython.Py_ssize_t,
+    rows: object,
+    n: cython.Py_ssize_t,
+    known: cython.ulonglong,
+    out: object,
+) -> cython.void:
+    """Numbers of an enum: ``out[i]`` is the word of row i, 0 where it is not below ``known``.
+
+    Args:
+        words: The records' words; the word of row r is ``words[first + r * width]``.
+        rows: int32[n], the rows; None: rows 0 to n - 1.
+        n: Above 0.
+        out: int32[n].
+    """
+    base: cython.p_ulonglong = words_at(words)
+    to: cython.p_int = ints_at(out)
+    chosen: cython.bint = rows is not None
+    row: cython.p_int = ints_at(rows if chosen else _no_rows)
+    word: cython.ulonglong
+    i: cython.Py_ssize_t
+    for i in range(n):
+        word = base[first + (row[i] if chosen else i) * width]
+        to[i] = word if word < known else 0
+
+
+@cython.ccall
 def equal_cells(
     payload: bytes,
     words: object,

@@ -14,6 +14,15 @@ def differences(
     n: int,
     out: NDArray[np.uint64],
 ) -> tuple[int, int, int]: ...
+def codes(
+    words: NDArray[np.uint64],
+    first: int,
+    width: int,
+    rows: NDArray[np.int32] | None,
+    n: int,
+    known: int,
+    out: NDArray[np.int32],
+) -> None: ...
 def equal_cells(
     payload: bytes,
     words: NDArray[np.uint64],

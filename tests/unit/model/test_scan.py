@@ -42,6 +42,16 @@ def test_differences_wrap_around_and_come_with_their_extremes(mode: str, rows: n
     assert extremes == ((5, 40, 2**64 - 10) if rows is None else (5, 30, 20))
 
 
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("rows", [None, np.array([3, 0, 0], np.int32)])
+def test_numbers_of_enums_are_codes_and_unknown_ones_the_first(mode: str, rows: np.ndarray | None) -> None:
+    words = np.array([9, 2, 9, 5, 9, 2**63, 9, 4], np.uint64)
+    n = 4 if rows is None else len(rows)
+    out = np.full(n, -7, np.int32)
+    KERNELS[mode].codes(words, 1, 2, rows, n, 5, out)
+    assert out.tolist() == ([2, 0, 0, 4] if rows is None else [4, 2, 2])
+
+
 PAYLOAD = b"GETPOSTGETGE"
 RANGES = st.sampled_from([0, 3, 3 << 32 | 4, 7 << 32 | 3, 10 << 32 | 2])
 

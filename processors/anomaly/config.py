@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from pipeline.api import ComponentConfig
 from pipeline.config.durations import Duration
 from processors.anomaly.detector import make
 from processors.anomaly.incidents import LASTING_TICKS, UNSEEN_TICKS
+from processors.anomaly.local_time import LocalTime
 
 Columns = tuple[str, ...]
 
@@ -54,6 +55,7 @@ class Config(ComponentConfig):
     join_ticks: Annotated[int, Field(ge=1, le=360)] = Field(
         6, description="how many ticks a child waits for its parent"
     )
+    timezone: str = Field("UTC", description="whose mornings and weekends are expected, as `Europe/Berlin`")
     detector: str = Field("layered", description="detector of every series: a name of the group `weir.detectors`")
     detector_parameters: dict[str, Any] = Field({}, description="its parameters")
     metrics: tuple[str, ...] = Field(
@@ -71,6 +73,12 @@ class Config(ComponentConfig):
     lasting_ticks: Annotated[int, Field(ge=1)] = Field(
         LASTING_TICKS, description="ticks with telemetry after which an open incident is taken for the new normal"
     )
+
+    @field_validator("timezone")
+    @classmethod
+    def _is_timezone(cls, value: str) -> str:
+        LocalTime(value)
+        return value
 
     @model_validator(mode="after")
     def _detectors_exist(self) -> Config:

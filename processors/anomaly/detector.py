@@ -35,6 +35,7 @@ class Matrix:
         fall: float64[n], how much a fall counts beside a rise: half for durations, which seldom hurt by being short.
         second: Unix time of the end of the tick.
         bank: What the rows are, for detectors that look at several at once; None where they have nothing in common.
+        utc_offset_s: What the clocks of users show more than UTC.
     """
 
     mean: Floats
@@ -43,9 +44,15 @@ class Matrix:
     fall: Floats
     second: float
     bank: SeriesBank | None = None
+    utc_offset_s: float = 0.0
 
     def __len__(self) -> int:
         return len(self.mean)
+
+    @property
+    def local_second(self) -> float:
+        """Seconds by the clocks of users, for what follows the hours of their day."""
+        return self.second + self.utc_offset_s
 
     @property
     def present(self) -> Bools:

@@ -87,7 +87,7 @@ class HistoryLayer:
         rows = self.places.row_of
         if not len(rows):
             return
-        base, is_known = self.detector.foretold(matrix.second)
+        base, is_known = self.detector.foretold(matrix.local_second)
         away, off = np.abs(matrix.mean[rows] - base), np.abs(matrix.mean[rows] - level[rows])
         explains = np.flatnonzero(is_known & (away <= NEARER * off) & (rows >= 0) & (surprise[rows] != 0))
         self.explained, self.foretold = rows[explains], base[explains]
@@ -102,7 +102,7 @@ class HistoryLayer:
         rows = self.places.row_of
         if len(rows):
             if step != self._step:
-                self._learn_step()
+                self._learn_step(matrix.utc_offset_s)
             here = np.flatnonzero((rows >= 0) & present[rows])
             self._sums[:, here] += (matrix.mean[rows[here]], np.ones(len(here)))
             self.places.see(here, matrix.second)
@@ -154,12 +154,12 @@ class HistoryLayer:
         self.detector.resize(self.places.used)
         self.detector.clear(places)
 
-    def _learn_step(self) -> None:
+    def _learn_step(self, utc_offset_s: float) -> None:
         """The mean of the last five minutes, for those who had values."""
         sums, count = self._sums
         mean = sums / np.maximum(count, 1.0)
         middle = (self._step + 0.5) * STEP_S
-        matrix = Matrix(mean, np.zeros(len(mean)), count.copy(), np.ones(len(mean)), middle)
+        matrix = Matrix(mean, np.zeros(len(mean)), count.copy(), np.ones(len(mean)), middle, utc_offset_s=utc_offset_s)
         self.detector.score(matrix)
         self.detector.learn(matrix, np.zeros(len(mean), bool))
         self._sums[:] = 0.0

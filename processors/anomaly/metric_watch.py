@@ -19,6 +19,7 @@ from pipeline.model.last_values import snapshots_of
 from pipeline.model.metrics import MetricBatch
 from pipeline.model.snapshot import Metric, MetricKind, MetricSnapshot, Temporality
 from processors.anomaly.detector import Array, Bools, Detector, Floats, Matrix
+from processors.anomaly.local_time import LocalTime
 from processors.anomaly.series_bank import METRIC, REFUSED, Series, SeriesBank
 
 CALM_POINTS = 3
@@ -52,12 +53,14 @@ class MetricWatch:
         names: Globs of metric names.
         detector: What judges them.
         max_series: Beyond, series are refused and counted by the bank.
+        local: What the clocks of users show.
     """
 
-    def __init__(self, names: tuple[str, ...], detector: Detector, max_series: int) -> None:
+    def __init__(self, names: tuple[str, ...], detector: Detector, max_series: int, local: LocalTime) -> None:
         self.names = names
         self.detector = detector
         self.bank = SeriesBank(max_series)
+        self._local = local
         self.active: Bools = np.zeros(0, bool)
         self._calm = np.zeros(0)
         self._looked = 0
@@ -87,7 +90,8 @@ class MetricWatch:
         rows = np.fromiter(found, np.int64, len(found))
         mean[rows] = np.fromiter(found.values(), np.float64, len(found))
         count[rows] = 1.0
-        matrix = Matrix(mean, np.zeros(len(mean)), count, self.bank.fall, second)
+        offset = self._local.utc_offset_s(second)
+        matrix = Matrix(mean, np.zeros(len(mean)), count, self.bank.fall, second, utc_offset_s=offset)
         self._resize()
         surprise = self.detector.score(matrix)
         unknown = np.full(len(mean), np.nan)

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -24,6 +25,7 @@ from processors.anomaly.explanation import differing, findings_of, sentences_of,
 from processors.anomaly.findings import merged
 from processors.anomaly.incidents import Change, Incident, Incidents
 from processors.anomaly.joined import Joined
+from processors.anomaly.local_time import LocalTime
 from processors.anomaly.metric_watch import MetricWatch
 from processors.anomaly.outputs import Outputs
 from processors.anomaly.series_bank import ERRORS, SeriesBank
@@ -76,6 +78,7 @@ class Anomaly(Processor):
         self._idle_ticks = round(SERIES_IDLE_S / config.window)
         self._threshold = config.threshold
         self._clock = settings.clock
+        self._local = LocalTime(config.timezone)
         self._telemetry = settings.telemetry
         self.bank = SeriesBank(config.max_series)
         self.inputs = TickInputs(self.bank, settings.clock, config.max_operations)
@@ -87,7 +90,7 @@ class Anomaly(Processor):
             keep_late=config.late_spans == "current",
         )
         self._detector = make(config.detector, config.detector_parameters)
-        self.watch = MetricWatch(config.metrics, make("seasonal", {}), config.max_series)
+        self.watch = MetricWatch(config.metrics, make("seasonal", {}), config.max_series, self._local)
         self._metric_threshold = config.metric_threshold
         self.differences = Differences(config.differs_by, self._window)
         self.deployments = Deployments()
@@ -233,6 +236,7 @@ class Anomaly(Processor):
             return
         self.differences.tick()
         matrix = self.inputs.measure(joined, tick, second)
+        matrix = replace(matrix, utc_offset_s=self._local.utc_offset_s(second))
         self.judge(matrix, second, joined)
         if tick % 360 == 0:
             gone = self.inputs.expire(tick - self._idle_ticks)

@@ -20,7 +20,7 @@ import numpy as np
 from processors.anomaly.detector import Array, Bools, Floats, Matrix, RowArrays
 
 BINS = 48
-"""Of the day: half an hour each, in UTC. A clock change shifts it by two bins, which it learns in days."""
+"""Of the day: half an hour each, by the clocks of users (``Matrix.local_second``)."""
 DAY_S = 86400.0
 QUARTERS = 28
 """Of the week: six hours each, from Monday on."""
@@ -113,9 +113,9 @@ class SeasonalDetector(RowArrays):
         new = present & (a["ticks"] == 0)
         a["level"][new] = matrix.mean[new]
         value = np.where(present, matrix.mean, a["level"])
-        rows, bins = np.arange(len(value)), self._bin(matrix.second)
+        rows, bins = np.arange(len(value)), self._bin(matrix.local_second)
         day = np.where(self._day_counts(bins), a["profile"][rows, bins], 0.0)
-        quarter = self._quarter(matrix.second)
+        quarter = self._quarter(matrix.local_second)
         in_weeks = a["week_visits"][rows, quarter] >= WEEKS
         proven = in_weeks & (a["week_error"] < PROVEN * a["day_error"])
         self._base = a["level"] + day + np.where(proven, a["week"][rows, quarter], 0.0)
@@ -163,11 +163,11 @@ class SeasonalDetector(RowArrays):
         proven: Bools = better & (a["ticks"] > self.warm_up)
         return proven
 
-    def foretold(self, second: float) -> tuple[Floats, Bools]:
+    def foretold(self, local_second: float) -> tuple[Floats, Bools]:
         """float64[n], what series are at this time of the day and of the week; bool[n], whether that is experience: of
         a profile that has proved its worth, from two days or two weeks."""
         a = self.arrays
-        bins, quarter = self._bin(second), self._quarter(second)
+        bins, quarter = self._bin(local_second), self._quarter(local_second)
         day = self.is_proven() & (a["visits"][:, bins] >= DAYS)
         week = (a["week_visits"][:, quarter] >= WEEKS) & (a["week_error"] < PROVEN * a["day_error"])
         base: Floats = (
@@ -175,11 +175,11 @@ class SeasonalDetector(RowArrays):
         )
         return base, day | week
 
-    def _bin(self, second: float) -> int:
-        return int(second % DAY_S / DAY_S * BINS)
+    def _bin(self, local_second: float) -> int:
+        return int(local_second % DAY_S / DAY_S * BINS)
 
-    def _quarter(self, second: float) -> int:
-        return int((second - MONDAY_S) % (7 * DAY_S) // QUARTER_S)
+    def _quarter(self, local_second: float) -> int:
+        return int((local_second - MONDAY_S) % (7 * DAY_S) // QUARTER_S)
 
     def _day_counts(self, bins: int) -> Bools:
         """bool[n]: series whose profile of the day counts now."""
@@ -225,7 +225,7 @@ class SeasonalDetector(RowArrays):
     def _learn_profile(self, matrix: Matrix, value: Floats, usual: Floats, known: Bools) -> None:
         """Take the value into both profiles, and into the errors with and without each."""
         a = self.arrays
-        rows, bins, quarter = np.arange(len(value)), self._bin(matrix.second), self._quarter(matrix.second)
+        rows, bins, quarter = np.arange(len(value)), self._bin(matrix.local_second), self._quarter(matrix.local_second)
         present = matrix.present
         elapsed = np.where(a["second"] > 0, np.clip(matrix.second - a["second"], 0.0, DAY_S / BINS), DAY_S / BINS)
         off = value - a["level"]

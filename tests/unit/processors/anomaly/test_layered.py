@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 from typing import Any
+from zoneinfo import available_timezones
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from processors.anomaly.evidence import Evidence
 from processors.anomaly.history_layer import HISTORY_TICKS
 from processors.anomaly.incidents import Incidents
 from processors.anomaly.layered import LayeredDetector
+from processors.anomaly.local_time import LocalTime
 from processors.anomaly.processor import FROZEN_FROM
 from processors.anomaly.series_bank import DURATION, Series, SeriesBank
 from processors.anomaly.symptoms import Symptoms
@@ -24,16 +26,24 @@ STEP_S = 300.0
 PER_DAY = 288
 DAYS = 12
 DAY_S = 86400.0
+BERLIN = "Europe/Berlin"
+CLOCKS_CHANGE = 11042
+"""Days since 1970 of 26 March 2000, when summer time began there."""
+FIRST_DAY = CLOCKS_CHANGE - 8
 Opened = list[tuple[int, float]]
 
 
-def tick(bank: SeriesBank, number: int, slower: float, seed: int = 5) -> Matrix:
+def tick(bank: SeriesBank, number: int, slower: float, offset_s: float = 0.0, seed: int = 5) -> Matrix:
     """Two operations of a shop, one of them slower by so many decades."""
     rng = np.random.default_rng([seed, number])
     mean, variance, count = np.zeros((3, bank.capacity))
     mean[:2], variance[:2], count[:2] = rng.normal(0.0, 0.05, 2), 0.04, 20.0
     mean[0] += slower
-    return Matrix(mean, variance, count, bank.fall, 11000 * DAY_S + STEP_S * number, bank)
+    return Matrix(mean, variance, count, bank.fall, second_of(number), bank, offset_s)
+
+
+def second_of(number: int) -> float:
+    return FIRST_DAY * DAY_S + STEP_S * number
 
 
 def slower(number: int, fault: bool) -> float:
@@ -43,8 +53,12 @@ def slower(number: int, fault: bool) -> float:
     return 0.6 if 9 <= hour < 10 or is_fault else 0.0
 
 
-def days(name: str, fault: bool = True, restart_at: int = -1) -> Opened:
-    """Day and hour of each incident that the detector opens, everything as in the processor."""
+def days(name: str, fault: bool = True, restart_at: int = -1, mornings: str = "UTC", told: str = "UTC") -> Opened:
+    """Day and hour of each incident that the detector opens, everything as in the processor.
+
+    Args:
+        mornings, told: By whose clocks mornings come, and which ones the detector is told of.
+    """
     bank = SeriesBank(100)
     for operation in ("Charge", "Refund"):
         bank.row(Series(DURATION, "payment", operation, "server"), 0)
@@ -58,7 +72,9 @@ def days(name: str, fault: bool = True, restart_at: int = -1) -> Opened:
             state, detector = detector.state(np.arange(bank.capacity)), make(name, {})
             detector.resize(bank.capacity)
             detector.load(state)
-        matrix = tick(bank, number, slower(number, fault))
+        second = second_of(number)
+        local = number + round(LocalTime(mornings).utc_offset_s(second) / STEP_S)
+        matrix = tick(bank, number, slower(local, fault), LocalTime(told).utc_offset_s(second))
         ill = evidence.total > FROZEN_FROM
         evidence.add(detector.score(matrix), matrix, bank)
         band = detector.expected()
@@ -79,6 +95,14 @@ def test_what_every_morning_brings_raises_nothing_after_some_days_and_a_fault_as
     assert [day for day, hour in layered if hour < 12] == [0, 1, 2]
     assert [day for day, hour in layered if hour > 12] == [DAYS - 1]
     assert 15 <= layered[-1][1] <= alone[-1][1]
+
+
+@pytest.mark.skipif(BERLIN not in available_timezones(), reason="needs time zones: install the package tzdata")
+def test_a_change_of_the_clocks_raises_nothing_where_the_time_zone_is_known() -> None:
+    unaware = days("layered", fault=False, mornings=BERLIN)
+    aware = days("layered", fault=False, mornings=BERLIN, told=BERLIN)
+    assert [day for day, _ in aware] == [0, 1, 2]
+    assert [day for day, _ in unaware][:4] == [0, 1, 2, CLOCKS_CHANGE - FIRST_DAY]
 
 
 def test_a_restart_on_any_day_changes_nothing_of_that() -> None:

@@ -14,10 +14,10 @@ from pydantic import Field, field_validator
 from pipeline.api import Collect, ComponentConfig, Settings
 from pipeline.config.durations import Duration
 from pipeline.errors import ConfigError
+from pipeline.exporters.delivery import Shipping
 from pipeline.exporters.push import PushConfig, PushExporter
 from pipeline.exporters.queue_config import QueueConfig
 from pipeline.exporters.rotation import RotatingFile, RotationConfig
-from pipeline.exporters.sending_queue import Shipping
 from pipeline.exporters.verdict import SENT, Verdict, drop, retry
 from pipeline.otlp_records import encode_record
 

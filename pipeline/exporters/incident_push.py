@@ -16,13 +16,13 @@ from pipeline import __version__
 from pipeline.api import Collect, LogBatch, Settings
 from pipeline.config.secrets import Secret
 from pipeline.exporters.client_tls import ClientTls
+from pipeline.exporters.delivery import Shipping
 from pipeline.exporters.http_client import Answer, HttpClient
 from pipeline.exporters.otlp_answers import NAMED_HTTP
 from pipeline.exporters.otlphttp import check_url
 from pipeline.exporters.push import PushConfig, PushExporter
 from pipeline.exporters.queue_config import QueueConfig
 from pipeline.exporters.retry import retry_after_seconds
-from pipeline.exporters.sending_queue import Shipping
 from pipeline.exporters.verdict import SENT, Verdict, drop, retry
 from pipeline.model.attribute_text import plain_value
 from processors.anomaly import names

@@ -18,9 +18,9 @@ from pipeline.codec.otlp_split import split
 from pipeline.config.durations import Duration
 from pipeline.config.secrets import Secret
 from pipeline.exporters.client_tls import ClientTls
+from pipeline.exporters.delivery import Shipping
 from pipeline.exporters.otlp_answers import grpc_verdict, success
 from pipeline.exporters.push import PushConfig, PushExporter
-from pipeline.exporters.sending_queue import Shipping
 from pipeline.exporters.verdict import Verdict
 from pipeline.receivers.signals import SIGNALS, Signal
 

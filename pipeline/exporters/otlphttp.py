@@ -19,11 +19,11 @@ from pipeline.codec.otlp_split import split
 from pipeline.config.durations import Duration
 from pipeline.config.secrets import Secret
 from pipeline.exporters.client_tls import ClientTls
+from pipeline.exporters.delivery import Shipping
 from pipeline.exporters.http_client import CLIENT_KEYS_WITHOUT_EFFECT, HttpClient
 from pipeline.exporters.otlp_answers import http_verdict
 from pipeline.exporters.outbound_compression import Compression, compressor
 from pipeline.exporters.push import PushConfig, PushExporter
-from pipeline.exporters.sending_queue import Shipping
 from pipeline.exporters.verdict import Verdict
 from pipeline.receivers.signals import SIGNALS, Signal
 

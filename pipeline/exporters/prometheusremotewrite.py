@@ -30,6 +30,7 @@ from pipeline.config.durations import Duration
 from pipeline.config.secrets import Secret
 from pipeline.errors import PermanentError, RetryableError
 from pipeline.exporters.client_tls import ClientTls
+from pipeline.exporters.delivery import Shipping
 from pipeline.exporters.exposition import REASONS
 from pipeline.exporters.http_client import CLIENT_KEYS_WITHOUT_EFFECT, Answer, HttpClient
 from pipeline.exporters.otlp_answers import NAMED_HTTP
@@ -37,7 +38,7 @@ from pipeline.exporters.otlphttp import check_url
 from pipeline.exporters.prometheus import ResourceToTelemetry
 from pipeline.exporters.queue_config import QueueConfig
 from pipeline.exporters.retry import RetryConfig, retry_after_seconds
-from pipeline.exporters.sending_queue import SendingQueue, Shipping
+from pipeline.exporters.sending_queue import SendingQueue
 from pipeline.exporters.verdict import SENT, Fate, Verdict, drop, partly, retry
 from pipeline.model.last_values import READS, snapshots_of
 from pipeline.model.metrics import NO_RECORDED_VALUE

@@ -11,10 +11,11 @@ from pipeline.api import Collect, ComponentConfig, Exporter, LogBatch, MetricBat
 from pipeline.codec.otlp_metrics_encode import encode as encode_snapshot
 from pipeline.config.durations import Duration
 from pipeline.errors import ConfigError, PermanentError
+from pipeline.exporters.delivery import Shipping
 from pipeline.exporters.queue_config import QueueConfig
 from pipeline.exporters.queued import QueueStore
 from pipeline.exporters.retry import RetryConfig
-from pipeline.exporters.sending_queue import SendingQueue, Shipping
+from pipeline.exporters.sending_queue import SendingQueue
 from pipeline.extensions.file_storage import FileStorage
 from pipeline.receivers.signals import SIGNALS
 

@@ -1,39 +1,34 @@
 """One queue in front of each destination: bounded, batching, retrying, draining.
 
     export (engine's thread)                       consumers (the queue's own threads)
-        put ──▶ store ──▶ batch of min_size or flush_timeout ──▶ send ─┬─▶ sent: count
-          └ full: refuse                                 ▲             ├─▶ drop: count by reason
-                                                         └─ wait ◀─────┴─▶ retry, split, convert
+        put ──▶ store ──▶ batch of min_size or flush_timeout ──▶ deliver ──▶ count, give room back
+          └ full: refuse
 
 Each exporter has a queue of its own per signal, so a destination that is slow or gone holds up nobody else. Keys and
 defaults are those of the Collector's ``sending_queue``. With one consumer requests leave in the order in which they
 came, retries included. Room is held until a request was delivered or given up.
 
-Threads are started when there is work for them. All waiting is done through a ``Waiter``, so tests own the time.
+How one message gets to its end is in ``delivery``. Threads are started when there is work for them. All waiting is done
+through a ``Waiter``, so tests own the time.
 """
 
 from __future__ import annotations
 
-import logging
-import random
 import threading
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from pipeline.errors import PermanentError, RetryableError
+from pipeline.exporters.delivery import Delivery, Outcome, OutcomeCounters, Shipping
 from pipeline.exporters.queue_config import QueueConfig
 from pipeline.exporters.queued import MemoryStore, QueueStore, Request, Waiting
-from pipeline.exporters.retry import Backoff, RetryConfig
-from pipeline.exporters.verdict import Fate, Verdict
-from pipeline.telemetry.edges import ITEM_NAMES, log_fault
+from pipeline.exporters.retry import RetryConfig
+from pipeline.exporters.verdict import Fate
+from pipeline.telemetry.edges import log_fault
 
 if TYPE_CHECKING:
     from pipeline.api import Clock
     from pipeline.telemetry import ComponentTelemetry
-
-MAX_SPLITS = 8
-"""Halvings of one request. A destination that finds everything too large must not be sent each item alone."""
 
 FULL_RETRY_S = 1.0
 
@@ -48,29 +43,6 @@ class Waiter(Protocol):
 def wait_on(condition: threading.Condition, timeout_s: float | None) -> object:
     """The waiter of a running Weir."""
     return condition.wait(timeout_s)
-
-
-@dataclass(frozen=True)
-class Shipping:
-    """What differs between exporters and signals.
-
-    Attributes:
-        signal: ``traces``, ``metrics`` or ``logs``.
-        send: Makes one attempt, within the given number of seconds. Called from many threads. May raise: dropped.
-        timeout_s: The longest attempt.
-        join: Makes one request of several.
-        split: Cuts a request into parts of at most so many items.
-        convert: Encodes a request anew after ``Fate.CONVERT``.
-        labels: Of the queue's own metrics, where an exporter has several queues for a signal.
-    """
-
-    signal: str
-    send: Callable[[bytes, int, float], Verdict]
-    timeout_s: float
-    join: Callable[[Sequence[bytes]], bytes] = b"".join
-    split: Callable[[bytes, int], list[tuple[bytes, int]]] | None = None
-    convert: Callable[[bytes], bytes] | None = None
-    labels: Mapping[str, str] = field(default_factory=dict)
 
 
 class SendingQueue:
@@ -101,12 +73,10 @@ class SendingQueue:
     ) -> None:
         self._shipping = shipping
         self._config = config
-        self._retry_config = retry_config
         self._clock = clock
         self._telemetry = telemetry
         self._store: QueueStore = MemoryStore() if store is None else store
         self._wait = wait
-        self._random = random.Random(seed)
         lock = threading.Lock()
         self._work = threading.Condition(lock)
         """Idle consumers wait here; everybody else waits for ``_changed``."""
@@ -121,7 +91,17 @@ class SendingQueue:
         self._under_way: dict[int, Request] = {}
         self._kept: list[Request] = []
         """Taken, not sent before the stop, and left to the next start."""
-        self._counts = _Counts(shipping.signal, telemetry)
+        self._counts = OutcomeCounters(shipping.signal, telemetry)
+        self._delivery = Delivery(
+            shipping,
+            config.batch,
+            retry_config,
+            clock,
+            telemetry,
+            attempt_s=self._attempt_s,
+            pause=self._pause,
+            seed=seed,
+        )
         self._recount()
         label = {"data_type": shipping.signal, **shipping.labels}
         telemetry.gauge("otelcol_exporter_queue_size", lambda: self._used, unit=f"{{{config.sizer}}}", **label)
@@ -226,7 +206,7 @@ class SendingQueue:
                 "not everything was sent before the stop; the rest waits on disk", items=items, **about
             )
         elif left:
-            self._counts.failed(items, "shutdown")
+            self._counts.ended(Outcome(failed={"shutdown": items}))
         lost = failed if self._store.survives else failed + items
         if lost:
             self._telemetry.logger.warning("not everything could be sent before the stop", items=lost, **about)
@@ -252,7 +232,7 @@ class SendingQueue:
                 self._keep(batch)
             except Exception as error:  # a fault of ours must not end the thread
                 log_fault(self._telemetry, "sending failed; the batch is dropped", error, items=_items(batch))
-                self._settle(batch, 0, {"internal": _items(batch)})
+                self._settle(batch, Outcome(failed={"internal": _items(batch)}))
 
     def _next_batch(self) -> list[Request] | None:
         """Requests to send as one; None when there will be no more."""
@@ -297,79 +277,9 @@ class SendingQueue:
         self._used = sum(map(self._room_of, (*self._store, *self._under_way.values())))
 
     def _deliver(self, batch: list[Request]) -> None:
-        """Send a batch in one or more messages, until each part of it has found its end."""
+        """Send a batch until each part of it has found its end."""
         payload = batch[0].payload if len(batch) == 1 else self._shipping.join([request.payload for request in batch])
-        sent = rejected = 0
-        failed: dict[str, int] = {}
-        for part, items in self._parts(payload, _items(batch)):
-            for verdict, count in self._send_until_settled(part, items):
-                if verdict.fate is Fate.SENT:
-                    refused = min(verdict.rejected, count)
-                    sent += count - refused
-                    rejected += refused
-                else:
-                    failed[verdict.reason] = failed.get(verdict.reason, 0) + count
-        if rejected:
-            failed["partial_success"] = rejected
-
-        self._settle(batch, sent, failed)
-
-    def _parts(self, payload: bytes, items: int) -> list[tuple[bytes, int]]:
-        batch = self._config.batch
-        if batch is None or not batch.max_size or self._shipping.split is None:
-            return [(payload, items)]
-        size = items if batch.sizer == "items" else len(payload)
-        if size <= batch.max_size:
-            return [(payload, items)]
-        return self._shipping.split(payload, max(1, items * batch.max_size // size))
-
-    def _send_until_settled(self, payload: bytes, items: int) -> list[tuple[Verdict, int]]:
-        """The verdicts of a message, or of the parts that it had to be cut into, with the items of each."""
-        ends: list[tuple[Verdict, int]] = []
-        todo = [(payload, items, 0)]
-        while todo:
-            payload, items, halvings = todo.pop()
-            verdict = self._send_with_retries(payload, items)
-            if verdict.fate is Fate.SPLIT:
-                parts = self._halves(payload, items) if halvings < MAX_SPLITS else []
-                todo += [(part, count, halvings + 1) for part, count in reversed(parts)]
-                if parts:
-                    self._telemetry.count("weir_exporter_splits", reason=verdict.reason)
-                    continue
-            self._tell(verdict, items)
-            ends.append((verdict, items))
-        return ends
-
-    def _halves(self, payload: bytes, items: int) -> list[tuple[bytes, int]]:
-        if self._shipping.split is None or items < 2:
-            return []
-        parts = self._shipping.split(payload, (items + 1) // 2)
-        return parts if len(parts) > 1 else []
-
-    def _send_with_retries(self, payload: bytes, items: int) -> Verdict:
-        """Attempts until one is final."""
-        backoff = Backoff(self._retry_config, self._clock.monotonic_nano(), self._random)
-        converted = False
-        while True:
-            verdict = self._shipping.send(payload, items, self._attempt_s())
-            if verdict.fate is Fate.CONVERT and self._shipping.convert is not None and not converted:
-                payload, converted = self._shipping.convert(payload), True
-                continue
-            if verdict.fate is not Fate.RETRY:
-                return verdict
-            wait_s = backoff.next_wait(self._clock.monotonic_nano(), verdict.retry_after_s)
-            if wait_s is None:
-                return verdict
-            self._telemetry.count("weir_exporter_retries", reason=verdict.reason)
-            self._telemetry.logger.limited(
-                verdict.reason,
-                "sending failed; trying again",
-                error=verdict.message,
-                wait_s=round(wait_s, 3),
-                items=items,
-            )
-            if not self._pause(wait_s):
-                return verdict
+        self._settle(batch, self._delivery.deliver(payload, _items(batch)))
 
     def _pause(self, wait_s: float) -> bool:
         """Wait between attempts; False where the stop comes first.
@@ -406,8 +316,8 @@ class SendingQueue:
                     self._kept.append(request)
             self._changed.notify_all()
 
-    def _settle(self, batch: list[Request], sent: int, failed: dict[str, int]) -> None:
-        """Count the end of a batch, once, and give its room back. ``failed``: items by reason."""
+    def _settle(self, batch: list[Request], outcome: Outcome) -> None:
+        """Count the end of a batch, once, and give its room back."""
         with self._changed:
             if any(id(request) not in self._under_way for request in batch):
                 return  # the drain gave it up and has counted it
@@ -415,37 +325,18 @@ class SendingQueue:
                 del self._under_way[id(request)]
                 self._store.done(request)
                 self._used -= self._room_of(request)
-            self._counts.sent(sent)
-            for reason, items in failed.items():
-                self._counts.failed(items, reason)
+            self._counts.ended(outcome)
             if self._closing:
-                self._failed_closing += sum(failed.values())
+                self._failed_closing += sum(outcome.failed.values())
             self._changed.notify_all()
 
     def _send_at_once(self, request: Request) -> None:
-        verdict = self._shipping.send(request.payload, request.items, self._shipping.timeout_s)
-        self._tell(verdict, request.items)
-        if verdict.fate is Fate.SENT:
-            self._counts.sent(request.items - verdict.rejected)
-            if verdict.rejected:
-                self._counts.failed(verdict.rejected, "partial_success")
-            return
-        self._counts.failed(request.items, verdict.reason)
+        verdict, outcome = self._delivery.deliver_once(request.payload, request.items)
+        self._counts.ended(outcome)
         if verdict.fate is Fate.RETRY:
             raise RetryableError(f"{self._telemetry.id}: {verdict.reason}", verdict.retry_after_s or FULL_RETRY_S)
-        raise PermanentError(f"{self._telemetry.id}: {verdict.reason}")
-
-    def _tell(self, verdict: Verdict, items: int) -> None:
-        """One line about what did not arrive."""
-        if verdict.fate is Fate.SENT and not verdict.rejected and not verdict.message:
-            return
-        if verdict.fate is Fate.SENT:
-            what = "the destination rejected a part for ever" if verdict.rejected else "the destination warns"
-            items = verdict.rejected
-        else:
-            what = "sending failed for good; the items are dropped"
-        level = logging.ERROR if verdict.fate is not Fate.SENT else logging.WARNING
-        self._telemetry.logger.limited(f"final {verdict.reason}", what, level=level, error=verdict.message, items=items)
+        if verdict.fate is not Fate.SENT:
+            raise PermanentError(f"{self._telemetry.id}: {verdict.reason}")
 
     def _room_of(self, request: Waiting) -> int:
         return _size(request, self._config.sizer)
@@ -456,28 +347,6 @@ class SendingQueue:
 
 class _Kept(Exception):  # noqa: N818 - no error
     """The stop came before the next attempt, and the store survives it."""
-
-
-class _Counts:
-    """What became of the items, under the Collector's names."""
-
-    def __init__(self, signal: str, telemetry: ComponentTelemetry) -> None:
-        self._telemetry = telemetry
-        items = ITEM_NAMES[signal]
-        self._sent = f"otelcol_exporter_sent_{items}"
-        self._failed = f"otelcol_exporter_send_failed_{items}"
-        self._refused = f"otelcol_exporter_enqueue_failed_{items}"
-        for name in (self._sent, self._refused):
-            telemetry.count(name, 0)
-
-    def sent(self, items: int) -> None:
-        self._telemetry.count(self._sent, items)
-
-    def failed(self, items: int, reason: str) -> None:
-        self._telemetry.count(self._failed, items, reason=reason)
-
-    def refused(self, items: int) -> None:
-        self._telemetry.count(self._refused, items)
 
 
 def _size(request: Waiting, sizer: str) -> int:

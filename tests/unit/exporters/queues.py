@@ -6,10 +6,11 @@ import threading
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from pipeline.exporters.delivery import Shipping
 from pipeline.exporters.queue_config import QueueConfig
 from pipeline.exporters.queued import QueueStore
 from pipeline.exporters.retry import RetryConfig
-from pipeline.exporters.sending_queue import SendingQueue, Shipping
+from pipeline.exporters.sending_queue import SendingQueue
 from pipeline.exporters.verdict import SENT, Verdict
 from pipeline.telemetry import ComponentTelemetry, OwnMetrics
 from pipeline.testing import FakeClock

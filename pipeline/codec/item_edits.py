@@ -286,12 +286,5 @@ def _swapped(payload: bytes, pairs: Words, change: Change, appended: bytearray) 
 
 def _distinct(payload: bytes, ranges: Words) -> tuple[Int32s, list[bytes]]:
     """A code per range, and the distinct bytes."""
-    n = len(ranges)
-    if not n:
-        return np.empty(0, np.int32), []
-    codes, examples = np.empty((2, n), np.int32)
-    slots = np.zeros(1 << max(2 * n - 1, 1).bit_length(), np.int32)
-    rows = np.arange(n, dtype=np.int32)
-    distinct = dictionary.encode(payload, ranges, 0, 1, rows, False, slots, codes, examples)
-    words = ranges[examples[:distinct]].tolist()
+    codes, _, words = dictionary.encode(payload, ranges, 0, 1, None, len(ranges), False)
     return codes, [payload[word >> 32 : (word >> 32) + (word & 0xFFFF_FFFF)] for word in words]

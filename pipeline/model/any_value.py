@@ -9,7 +9,7 @@ from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 
 
 def any_value(value: Any) -> AnyValue:
-    """Plain Python → AnyValue; None gives an empty one."""
+    """Plain Python → AnyValue; None gives an empty one. Raises TypeError for what has no form there."""
     out = AnyValue()
     if isinstance(value, bool):
         out.bool_value = value
@@ -25,6 +25,10 @@ def any_value(value: Any) -> AnyValue:
         out.kvlist_value.values.extend(key_values(value))
         out.kvlist_value.SetInParent()
     elif value is not None:
+        if not isinstance(value, (list, tuple)):
+            raise TypeError(
+                f"an attribute is str, bool, int, float, bytes, list, dict or None, not {type(value).__name__}"
+            )
         out.array_value.values.extend(any_value(inner) for inner in value)
         out.array_value.SetInParent()
     return out

@@ -12,6 +12,8 @@ from opentelemetry.proto.common.v1.common_pb2 import AnyValue, ArrayValue, KeyVa
 
 from pipeline.model.records import Records, ValueType
 
+_STRING = int(ValueType.STRING)  # members of enums are slow to look up
+
 
 def double_text(value: float) -> str:
     """A float as Go's encoding/json writes it: shortest digits, exponent below 1e-6 and from 1e21 on, no trailing
@@ -113,4 +115,6 @@ def _nested_value(kind: int, body: bytes) -> Any:
 
 def cell_text(records: Records, kind: int, word: int) -> str:
     """The label text of an attribute cell."""
+    if kind == _STRING:
+        return records.slice(word).decode()
     return value_text(cell_value(records, kind, word))

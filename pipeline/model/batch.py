@@ -13,12 +13,13 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
 
 import numpy as np
+import numpy.typing as npt
 from opentelemetry.proto.resource.v1.resource_pb2 import Resource as ResourceMessage
 
 from pipeline.model import dictionary, scan
 from pipeline.model.attribute_text import cell_text, cell_value
-from pipeline.model.column import Bools, Column, Floats, Int32s, Int64s, first_present, merge_equal
-from pipeline.model.columns import ENUM_NAMES, is_column
+from pipeline.model.column import Bools, Column, Floats, Int32s, checked_mask, first_present, merge_equal
+from pipeline.model.columns import ENUM_NAMES, is_column, no_column
 from pipeline.model.editor import Change, Editor
 from pipeline.model.labels import Groups, Label, label
 from pipeline.model.lists import Lists, read_lists
@@ -92,39 +93,19 @@ class Batch:
 
         Raises:
             KeyError: The column was not declared in ``reads``, or there is no such column.
+            TypeError: Rows are chosen by ``where(mask)``.
         """
         if column not in self.projection.readable:
-            hint = (
-                "declare it in `reads`"
-                if is_column(column, self.signal)
-                else "there is no such column (pipeline/model/columns.py)"
-            )
-            raise KeyError(f"column {column!r} is not in this batch: {hint}")
+            raise self._unreadable(column)
         compute = self.derived.get(column)
         if compute is not None:
             return compute(self)
         field = self._field(column)
-        match field.kind:
-            case Kind.UINT:
-                return self.words(field)
-            case Kind.ENUM | Kind.CHOICE:
-                return self._enum(column, field)
-            case Kind.ID8:
-                return np.ascontiguousarray(self.words(field)).view(np.uint8).reshape(-1, 8)
-            case Kind.ID16:
-                halves = (self.words(field), self.words(field._replace(word=field.word + 1)))
-                return np.ascontiguousarray(np.stack(halves, 1)).view(np.uint8).reshape(-1, 16)
-            case Kind.BOOL:
-                return self.words(field) != 0
-            case Kind.INT:
-                return self.words(field).view(np.int64)
-            case Kind.NUMBER:
-                return self._numbers(field)
-            case Kind.DOUBLE:
-                return np.ascontiguousarray(self.words(field)).view(np.float64)
-            case Kind.PACKED:
-                return self._lists(column, field)
-        return self._dictionary(field)
+        read = _READERS.get(field.kind)
+        return self._dictionary(field) if read is None else read(self, column, field)
+
+    __iter__ = None
+    """Not by ``__getitem__``: columns are read by name, and ``iter()`` gives items, slowly."""
 
     def present(self, name: str) -> Bools:
         """bool[n]: which items have an attribute, or a text that is not empty. Cheaper than the column."""
@@ -138,16 +119,13 @@ class Batch:
         bool, int, float, bytes, list, dict; None where empty). Values of different types have different codes.
         """
         field = self._field(name)
-        rows = self._rows_of_table(field.level)
-        codes, where = self._codes(field, rows)
+        codes, kinds, words = self._codes(field)
         if field.level != self.item_level:
             codes = codes[self.rows_at(field.level)]
         records = self.records
-        words = records.words[where].tolist()
         if field.kind != Kind.ATTRIBUTE:
             return codes, [records.slice(word).decode(errors="replace") for word in words]
-        cells = zip(words, records.words[where + 1].tolist(), strict=True)
-        return codes, [cell_value(records, kind, word) for kind, word in cells]
+        return codes, [cell_value(records, kind, word) for kind, word in zip(kinds, words, strict=True)]
 
     def words(self, field: Field) -> Words:
         """uint64[n]: the first word of a field, for each item, also where the field stands in the table of its scope
@@ -195,7 +173,9 @@ class Batch:
         return ResourceMessage.FromString(self.resource_bytes(row))
 
     def seconds(self, column: str) -> Floats:
-        """float64[n]: a column of nanoseconds in seconds."""
+        """float64[n]: a column of nanoseconds (``…_nano``) in seconds."""
+        if not column.endswith("_nano"):
+            raise TypeError(f"column {column!r} has no nanoseconds; those that have end in _nano")
         return self[column] / 1e9  # type: ignore[no-any-return]
 
     @cached_property
@@ -204,10 +184,12 @@ class Batch:
         return self.projection.write(self) if self.records.edits else self.records
 
     def where(self, mask: Bools) -> Self:
-        """The items where ``mask`` (bool[n]) is true. Copies no column; the same object where all remain."""
-        if len(mask) != len(self):
-            raise ValueError(f"mask has {len(mask)} entries for {len(self)} {self.items}")
-        kept = np.flatnonzero(mask)
+        """The items where ``mask`` (bool[n]) is true. Copies no column; the same object where all remain.
+
+        Raises:
+            TypeError, ValueError: It is no array of bools, or one of another length.
+        """
+        (kept,) = checked_mask(mask, len(self), self.items).nonzero()
         if len(kept) == len(mask):
             return self
         rows = kept.astype(np.int32) if self.rows is None else self.rows[kept]
@@ -304,8 +286,19 @@ class Batch:
     def _field(self, column: str) -> Field:
         field = self.projection.field(column)
         if field is None:
-            raise KeyError(f"column {column!r} is not in this batch")
+            raise self._unreadable(column)
         return field
+
+    def _unreadable(self, column: Any) -> Exception:
+        if not isinstance(column, str):
+            return TypeError(f"a batch is indexed by the name of a column, not {column!r}; where(mask) chooses rows")
+        if is_column(column, self.signal):
+            return KeyError(f"column {column!r} is not in this batch: declare it in `reads`")
+        return KeyError(f"column {column!r} is not in this batch: {no_column(column, (self.signal,))}")
+
+    def _id16(self, field: Field) -> npt.NDArray[np.uint8]:
+        halves = (self.words(field), self.words(field._replace(word=field.word + 1)))
+        return np.ascontiguousarray(np.stack(halves, 1)).view(np.uint8).reshape(-1, 16)
 
     def _parents(self, level: Level) -> Int32s:
         """Row of each item's ancestor, found through the table below, whose parents are in ``level``."""
@@ -352,8 +345,7 @@ class Batch:
 
     def _dictionary(self, field: Field) -> Column:
         """Encode the rows of the table that the field stands in, then spread to the items."""
-        rows = self._rows_of_table(field.level)
-        column = self._whole(field, rows) if field.kind == Kind.RAW else self._encode(field, rows)
+        column = self._whole(field) if field.kind == Kind.RAW else self._encode(field)
         return column if field.level == self.item_level else column.take(self.rows_at(field.level))
 
     def _rows_of_table(self, level: Level) -> Int32s:
@@ -362,34 +354,31 @@ class Batch:
             return self.item_rows
         return np.arange(self.records.count[level], dtype=np.int32)
 
-    def _encode(self, field: Field, rows: Int32s) -> Column:
+    def _encode(self, field: Field) -> Column:
+        codes, kinds, words = self._codes(field)
         records = self.records
-        if not len(rows):
-            return Column(np.empty(0, np.int32), [], lambda: np.empty((2, 0), np.uint64))
-        codes, where = self._codes(field, rows)
-        words = records.words[where].tolist()
         if field.kind != Kind.ATTRIBUTE:
             return Column(codes, [records.slice(word).decode(errors="replace") for word in words])
-        cells = zip(words, records.words[where + 1].tolist(), strict=True)
-        values = [cell_text(records, kind, word) for kind, word in cells]
-        first, width = records.first[field.level] + field.word, records.width[field.level]
-        return Column(*merge_equal(codes, values), lambda: _cells(records, first + rows.astype(np.int64) * width))
+        values = [cell_text(records, kind, word) for kind, word in zip(kinds, words, strict=True)]
+        return Column(*merge_equal(codes, values), lambda: self._cells(field))
 
-    def _codes(self, field: Field, rows: Int32s) -> tuple[Int32s, Int64s]:
-        """A code per row, and where the first cell of each code begins in the words."""
-        records = self.records
-        n = len(rows)
-        width = records.width[field.level]
-        first = records.first[field.level] + field.word
-        codes, examples = np.empty((2, n), np.int32)
-        slots = np.zeros(1 << max(2 * n - 1, 1).bit_length(), np.int32)
+    def _codes(self, field: Field) -> tuple[Int32s, list[int], list[int]]:
+        """A code per row, and type and value word of the cell of each code (``dictionary.encode``)."""
+        records, level = self.records, field.level
+        rows, n = (self.rows, len(self)) if level == self.item_level else (None, records.count[level])
+        first = records.first[level] + field.word
         typed = field.kind == Kind.ATTRIBUTE
-        distinct = dictionary.encode(records.payload, records.words, first, width, rows, typed, slots, codes, examples)
-        return codes, first + examples[:distinct].astype(np.int64) * width
+        return dictionary.encode(records.payload, records.words, first, records.width[level], rows, n, typed)
 
-    def _whole(self, field: Field, rows: Int32s) -> Column:
+    def _cells(self, field: Field) -> Words:
+        """uint64[2, n]: type and value of the attribute cells in the rows of a table."""
+        records, level = self.records, field.level
+        where = self._rows_of_table(level).astype(np.int64) * records.width[level] + records.first[level] + field.word
+        return np.stack((records.words[where], records.words[where + 1]))
+
+    def _whole(self, field: Field) -> Column:
         """Messages kept whole, few of them: their bytes are the values."""
-        records = self.records
+        records, rows = self.records, self._rows_of_table(field.level)
         numbers: dict[bytes, int] = {}
         words = records.column(field.level, field.word)[rows].tolist()
         bodies = (
@@ -404,6 +393,17 @@ class Batch:
         return self.projection.joined(self.records, field.level, row)
 
 
-def _cells(records: Records, where: Int64s) -> Words:
-    """uint64[2, n]: type and value of the attribute cells whose first words are at ``where``."""
-    return np.stack((records.words[where], records.words[where + 1]))
+_READERS: Mapping[int, Callable[[Batch, str, Field], Any]] = {
+    Kind.UINT: lambda batch, _, field: batch.words(field),
+    Kind.ENUM: Batch._enum,
+    Kind.CHOICE: Batch._enum,
+    Kind.ID8: lambda batch, _, field: np.ascontiguousarray(batch.words(field)).view(np.uint8).reshape(-1, 8),
+    Kind.ID16: lambda batch, _, field: batch._id16(field),
+    Kind.BOOL: lambda batch, _, field: batch.words(field) != 0,
+    Kind.INT: lambda batch, _, field: batch.words(field).view(np.int64),
+    Kind.NUMBER: lambda batch, _, field: batch._numbers(field),
+    Kind.DOUBLE: lambda batch, _, field: np.ascontiguousarray(batch.words(field)).view(np.float64),
+    Kind.PACKED: Batch._lists,
+}
+"""How columns are read whose cells are not texts or attributes; a table, since looking one up is half a microsecond
+cheaper than going through the kinds."""

@@ -71,13 +71,13 @@ def _column(
     """Numbers of the values of a label, the most frequent ones, and how many there are."""
     rows = np.flatnonzero(size > 0).astype(np.int32)
     words = (at.astype(np.uint64) << np.uint64(32)) | size.astype(np.uint64)
-    codes, first = np.empty((2, len(rows)), np.int32)
-    slots = np.zeros(1 << (2 * len(rows) + 1).bit_length(), np.int32)
-    distinct = dictionary.encode(arena, words, 0, 1, rows, False, slots, codes, first) if len(rows) else 0
+    codes, _, found = dictionary.encode(arena, words, 0, 1, rows, len(rows), False)
+    distinct = len(found)
     numbers = np.where(absent, 0, 1).astype(np.uint64)
     numbers[rows] = codes.astype(np.uint64) + np.uint64(2)
     often = np.argsort(-np.bincount(codes, minlength=distinct), kind="stable")[:EXAMPLES]
-    texts = [arena[at[row] : at[row] + size[row]].decode(errors="replace") for row in first[often].tolist()]
+    ranges = [found[code] for code in often.tolist()]
+    texts = [arena[one >> 32 : (one >> 32) + (one & 0xFFFF_FFFF)].decode(errors="replace") for one in ranges]
     examples = tuple(text if len(text) <= MAX_EXAMPLE else f"{text[: MAX_EXAMPLE - 1]}…" for text in texts)
     has_empty = bool((~absent & (size == 0)).any())
     return numbers, examples or (("",) if has_empty else ()), distinct + has_empty

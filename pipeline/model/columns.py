@@ -8,7 +8,8 @@ begins with ``metric.``: ``metric.name``.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
 from typing import NamedTuple
 
 SPAN_KINDS = (
@@ -166,7 +167,7 @@ class SignalColumns(NamedTuple):
 
     Attributes:
         columns: Besides those of ``ENVELOPE_COLUMNS``.
-        prefixes: Of attributes.
+        prefixes: Of attributes; that of the items' own comes last.
     """
 
     columns: dict[str, ColumnInfo]
@@ -174,7 +175,7 @@ class SignalColumns(NamedTuple):
 
 
 SIGNAL_COLUMNS = {
-    "traces": SignalColumns(SPAN_COLUMNS, ("resource.", "scope.attributes.", "span.", "event.attributes.")),
+    "traces": SignalColumns(SPAN_COLUMNS, ("resource.", "scope.attributes.", "event.attributes.", "span.")),
     "metrics": SignalColumns(POINT_COLUMNS, ("resource.", "scope.attributes.", "metric.metadata.", "point.")),
     "logs": SignalColumns(LOG_COLUMNS, ("resource.", "scope.attributes.", "log.")),
 }
@@ -203,6 +204,25 @@ def is_column(name: str, signal: str = "") -> bool:
         for one, known in SIGNAL_COLUMNS.items()
         if signal in ("", one)
     )
+
+
+def no_column(name: str, signals: Sequence[str] = tuple(SIGNAL_COLUMNS)) -> str:
+    """What to write instead of a name that is no column of these signals.
+
+    >>> no_column("durration_nano", ["traces"])
+    'there is no such column; did you mean "duration_nano"?'
+    >>> no_column("http.route", ["traces"])
+    'there is no such column; an attribute has its scope in front, as "span.http.route" or "resource.http.route"'
+    """
+    known = [column for signal in signals for column in SIGNAL_COLUMNS[signal].columns] + [*ENVELOPE_COLUMNS]
+    near = get_close_matches(name, known, 1, 0.7)
+    if near:
+        return f'there is no such column; did you mean "{near[0]}"?'
+    other = next((prefix for prefix in ATTRIBUTE_PREFIXES if name.startswith(prefix)), None)
+    if other is not None:
+        return f'there is no such column; attributes in "{other}" are of another signal than {" and ".join(signals)}'
+    own = SIGNAL_COLUMNS[signals[0]].prefixes[-1]
+    return f'there is no such column; an attribute has its scope in front, as "{own}{name}" or "resource.{name}"'
 
 
 def of_signal(names: Iterable[str], signal: str) -> frozenset[str]:

@@ -8,12 +8,14 @@ choose cells that collide. Cython in pure Python mode: runs compiled and uncompi
 import secrets
 
 import cython
+import numpy as np
 
 if cython.compiled:
-    from cython.cimports.pipeline.memory import hash_bytes, mix, same_bytes
+    from cython.cimports.pipeline.memory import hash_bytes, ints_at, mix, same_bytes, words_at
 else:
-    from pipeline.memory import hash_bytes, mix, same_bytes
+    from pipeline.memory import hash_bytes, ints_at, mix, same_bytes, words_at
 
+_no_rows = np.zeros(1, np.int32)
 _seed = cython.declare(cython.ulonglong, secrets.randbits(63))
 
 
@@ -26,6 +28,7 @@ def encode_rows(
     first: cython.Py_ssize_t,
     width: cython.Py_ssize_t,
     rows: cython.p_int,
+    chosen: cython.bint,
     n: cython.Py_ssize_t,
     typed: cython.bint,
     slots: cython.p_int,
@@ -47,7 +50,7 @@ def encode_rows(
     h: cython.ulonglong
     low32: cython.ulonglong = 0xFFFFFFFF
     for i in range(n):
-        row = rows[i]
+        row = rows[i] if chosen else i
         at = first + row * width
         kind = 1
         value = words[at]
@@ -96,56 +99,47 @@ def encode(
     first: cython.Py_ssize_t,
     width: cython.Py_ssize_t,
     rows: object,
+    n: cython.Py_ssize_t,
     typed: cython.bint,
-    slots: object,
-    codes: object,
-    examples: object,
-) -> cython.Py_ssize_t:
+) -> tuple:
     """Give equal cells equal codes, the GIL released.
 
     Args:
         payload: What ranges point into.
-        words: uint64, the records.
-        first: Index of the cell of row 0.
-        width: Words per row.
-        rows: int32[n], the rows to encode.
-        typed: Cells are attributes (two words, -1 where absent) rather than strings (a range; an empty one is a value).
-        slots: int32, zeros, scratch; its length a power of two of at least 2 n.
-        codes: int32[n], out.
-        examples: int32[n], out: per code the first row that has it.
+        words: uint64, the records; the cell of row r begins at ``first + r * width``.
+        rows: int32[n], the rows to encode; None: rows 0 to n - 1.
+        typed: Cells are attributes (two words, -1 where absent) rather than texts (a range; an empty one is a value).
     Returns:
-        Number of codes.
+        codes int32[n], and of each code's cell the ``ValueType`` (of texts: STRING) and the value word, as lists.
     """
-    n: cython.Py_ssize_t = len(rows)
+    codes = np.empty(n, np.int32)
+    kinds: list = []
+    cells: list = []
     if n == 0:
-        return 0
-    mask: cython.ulonglong = len(slots) - 1
+        return codes, kinds, cells
+    size: cython.Py_ssize_t = 4
+    while size < 2 * n:
+        size *= 2
+    slots = np.zeros(size, np.int32)
+    examples = np.empty(n, np.int32)
+    base: cython.p_ulonglong = words_at(words)
+    chosen: cython.bint = rows is not None
+    row: cython.p_int = ints_at(rows if chosen else _no_rows)
+    slot: cython.p_int = ints_at(slots)
+    out: cython.p_int = ints_at(codes)
+    example: cython.p_int = ints_at(examples)
+    seed: cython.ulonglong = _seed
+    distinct: cython.Py_ssize_t
+    i: cython.Py_ssize_t
+    at: cython.Py_ssize_t
     if cython.compiled:
         b: cython.p_uchar = cython.cast(cython.p_uchar, cython.cast(cython.p_char, payload))
-        words_view: cython.ulonglong[::1] = words
-        rows_view: cython.int[::1] = rows
-        slots_view: cython.int[::1] = slots
-        codes_view: cython.int[::1] = codes
-        examples_view: cython.int[::1] = examples
-        distinct: cython.Py_ssize_t
-        seed: cython.ulonglong = _seed
-        with cython.nogil:
-            distinct = encode_rows(
-                b,
-                cython.address(words_view[0]),
-                first,
-                width,
-                cython.address(rows_view[0]),
-                n,
-                typed,
-                cython.address(slots_view[0]),
-                mask,
-                seed,
-                cython.address(codes_view[0]),
-                cython.address(examples_view[0]),
-            )
-        return distinct
-    return encode_rows(
-        payload, memoryview(words), first, width, memoryview(rows), n, typed, memoryview(slots), mask, _seed,
-        memoryview(codes), memoryview(examples),
-    )  # fmt: skip
+    else:
+        b = payload
+    with cython.nogil:
+        distinct = encode_rows(b, base, first, width, row, chosen, n, typed, slot, size - 1, seed, out, example)
+    for i in range(distinct):
+        at = first + example[i] * width
+        kinds.append(base[at] if typed else 1)
+        cells.append(base[at + typed])
+    return codes, kinds, cells

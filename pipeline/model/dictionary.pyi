@@ -6,9 +6,7 @@ def encode(
     words: NDArray[np.uint64],
     first: int,
     width: int,
-    rows: NDArray[np.int32],
+    rows: NDArray[np.int32] | None,
+    n: int,
     typed: bool,
-    slots: NDArray[np.int32],
-    codes: NDArray[np.int32],
-    examples: NDArray[np.int32],
-) -> int: ...
+) -> tuple[NDArray[np.int32], list[int], list[int]]: ...

@@ -23,7 +23,8 @@ from opentelemetry.proto.common.v1.common_pb2 import KeyValue
 
 from pipeline.model.any_value import any_value
 from pipeline.model.attribute_text import plain_value
-from pipeline.model.column import Bools, Column, Int32s
+from pipeline.model.column import Bools, Column, Int32s, checked_mask
+from pipeline.model.columns import DERIVED, is_column, no_column
 from pipeline.model.records import Edit, Field, Kind, Records, ValueType, Words
 
 if TYPE_CHECKING:
@@ -134,6 +135,8 @@ class Editor(Generic[B]):
         """
         field = self._field(name)
         self._same_length(len(codes))
+        if where is not None:
+            self._check_mask(where)
         chosen = codes >= 0 if where is None else (codes >= 0) & where
         codes = codes[chosen]
         if len(codes):
@@ -153,7 +156,7 @@ class Editor(Generic[B]):
             kinds, cells = words[at], words[at + 1]
         chosen = kinds != ValueType.ABSENT
         if where is not None:
-            self._same_length(len(where))
+            self._check_mask(where)
             chosen &= where
         if field.kind == Kind.STRING:
             chosen &= kinds == ValueType.STRING
@@ -167,7 +170,7 @@ class Editor(Generic[B]):
         field = self._field(name)
         present = self.batch.present(name)
         if where is not None:
-            self._same_length(len(where))
+            self._check_mask(where)
             present &= where
         rows = self._batch.rows_at(field.level)[present]
         if len(rows):
@@ -215,9 +218,11 @@ class Editor(Generic[B]):
     def _field(self, name: str) -> Field:
         projection = self._batch.projection
         field = projection.field(name)
-        if field is None:
+        if field is None and not is_column(name, self._batch.signal):
+            raise KeyError(f"column {name!r} is not in this batch: {no_column(name, (self._batch.signal,))}")
+        if field is None and name not in DERIVED:
             raise KeyError(f"column {name!r} is not in this batch: declare it in `adds`")
-        if not projection.is_editable(name):
+        if field is None or not projection.is_editable(name):
             raise KeyError(f"column {name!r} cannot be changed: attributes, texts and enums can, and bodies")
         return field
 
@@ -230,6 +235,9 @@ class Editor(Generic[B]):
     def _same_length(self, n: int) -> None:
         if n != len(self._batch):
             raise ValueError(f"{n} values for {len(self._batch)} {self._batch.items}")
+
+    def _check_mask(self, where: Bools) -> None:
+        checked_mask(where, len(self._batch), self._batch.items)
 
     def _set_one(self, name: str, value: Any, where: Bools | None) -> None:
         """One value for all."""
@@ -247,7 +255,7 @@ class Editor(Generic[B]):
         rows = batch.rows_at(field.level)
         if where is None:
             return rows
-        self._same_length(len(where))
+        self._check_mask(where)
         return rows[where]
 
     def _set_numbers(self, name: str, values: npt.NDArray[Any], where: Bools | None) -> None:
@@ -263,7 +271,7 @@ class Editor(Generic[B]):
         )
         rows = self._batch.rows_at(field.level)
         if where is not None:
-            self._same_length(len(where))
+            self._check_mask(where)
             rows, values = rows[where], values[where]
         cells = np.ascontiguousarray(values.astype(form)).view(np.uint64)
         self._store(name, field, rows, np.full(len(rows), kind, np.uint64), cells)

@@ -65,23 +65,15 @@ class Tables:
         rows = self.rows(level)
         return column if rows is None else column[rows]
 
-    def codes(self, field: Field) -> tuple[Int32s, Index]:
-        """A code per row, -1 where the cell is absent, and where in the words the first cell of each code stands."""
+    def codes(self, field: Field) -> tuple[Int32s, list[int], list[int]]:
+        """A code per row, -1 where the cell is absent, and type and value word of each code's cell."""
         records = self.records
         level = field.level
-        rows = self.rows(level)
-        if rows is None:
-            rows = np.arange(records.count[level], dtype=np.int32)
-        n = len(rows)
-        width = records.width[level]
         first = records.first[level] + field.word
-        if n == 0:
-            return np.empty(0, np.int32), np.empty(0, np.int64)
-        codes, examples = np.empty((2, n), np.int32)
-        slots = np.zeros(1 << (2 * n - 1).bit_length(), np.int32)
         typed = field.kind == Kind.ATTRIBUTE
-        distinct = dictionary.encode(records.payload, records.words, first, width, rows, typed, slots, codes, examples)
-        return codes, first + examples[:distinct].astype(np.int64) * width
+        return dictionary.encode(
+            records.payload, records.words, first, records.width[level], self.rows(level), self.size(level), typed
+        )
 
     def index(self, above: Level, below: Level) -> Index:
         """For each row of the lower table, the place of its ancestor among the rows of the upper one."""

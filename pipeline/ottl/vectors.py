@@ -139,15 +139,14 @@ class Texts(Vector):
 
     def distinct(self) -> Distinct:
         """Cost: a dictionary of the column."""
-        codes, where = self._tables.codes(self._field)
+        codes, _, words = self._tables.codes(self._field)
         records = self._tables.records
-        return codes, [records.slice(word).decode(errors="replace") for word in records.words[where].tolist()]
+        return codes, [records.slice(word).decode(errors="replace") for word in words]
 
     def mapped(self, function: Callable[[Any], Any], memory: dict[Any, Any]) -> Encoded:
         """Cost: a dictionary of the column; texts that were met before are only looked up."""
-        codes, where = self._tables.codes(self._field)
-        records = self._tables.records
-        return Encoded(codes, remembered(function, records, records.words[where].tolist(), memory))
+        codes, _, words = self._tables.codes(self._field)
+        return Encoded(codes, remembered(function, self._tables.records, words, memory))
 
     def take(self, index: Index) -> Vector:
         """The same for rows below."""
@@ -200,17 +199,15 @@ class Cells(Vector):
 
     def distinct(self) -> Distinct:
         """Cost: a dictionary of the column."""
-        codes, where = self._tables.codes(self._field)
+        codes, kinds, words = self._tables.codes(self._field)
         records = self._tables.records
-        pairs = zip(records.words[where].tolist(), records.words[where + 1].tolist(), strict=True)
-        values = [cell_value(records, kind, word) for kind, word in pairs]
+        values = [cell_value(records, kind, word) for kind, word in zip(kinds, words, strict=True)]
         return codes, [*values, None]  # code -1 takes the last
 
     def mapped(self, function: Callable[[Any], Any], memory: dict[Any, Any]) -> Encoded:
         """Cost: a dictionary of the column; texts that were met before are only looked up."""
-        codes, where = self._tables.codes(self._field)
+        codes, kinds, words = self._tables.codes(self._field)
         records = self._tables.records
-        kinds, words = records.words[where].tolist(), records.words[where + 1].tolist()
         if kinds.count(ValueType.STRING) == len(kinds):
             return Encoded(codes, [*remembered(function, records, words, memory), function(None)])
         pairs = zip(kinds, words, strict=True)

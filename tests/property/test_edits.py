@@ -349,7 +349,7 @@ def test_values_that_do_not_fit_are_refused() -> None:
     spans = span_batch(2, columns=("span.a", "trace_state"))
     with pytest.raises(ValueError, match="3 values for 2 spans"):
         spans.with_column("span.a", [1, 2, 3])
-    with pytest.raises(ValueError, match="1 values for 2 spans"):
+    with pytest.raises(ValueError, match="mask has 1 entries for 2 spans"):
         spans.with_column("span.a", 1, np.ones(1, bool))
     with pytest.raises(TypeError, match="is a text"):
         spans.with_column("trace_state", 1)

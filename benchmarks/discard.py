@@ -21,7 +21,6 @@ from granian.server.embed import Server as GranianServer
 
 from benchmarks.driver import METHOD
 from pipeline.http_server import HttpServer, Request, Response
-from pipeline.receivers.otlp_http import LOOPS
 
 GRPC_THREADS = 4
 MAX_MESSAGE_BYTES = 16 << 20
@@ -48,7 +47,7 @@ def serve_http(port: int) -> Callable[[], None]:
     def discard(request: Request) -> Response:  # noqa: ARG001 - signature of a handler
         return ACCEPTED
 
-    server = HttpServer(f"127.0.0.1:{port}", discard, loops=LOOPS)
+    server = HttpServer(f"127.0.0.1:{port}", discard)
     server.start()
     return server.stop
 

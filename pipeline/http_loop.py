@@ -1,4 +1,4 @@
-"""A thread of the HTTP server: its event loop, the connections that live in it, and the clock that their deadlines
+"""The thread of the HTTP server: its event loop, the connections that live in it, and the clock that their deadlines
 are counted in.
 
 Deadlines are whole ticks, and one sweep per tick looks at all connections. That keeps timers off the path of a
@@ -14,7 +14,6 @@ import logging
 import math
 import socket
 import threading
-from collections.abc import Sequence
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
@@ -40,7 +39,7 @@ _LOG = logging.getLogger("weir.http_server")
 class ServerLoop:
     """Receives, in its own thread. Only the methods marked so may be called from others."""
 
-    def __init__(self, server: HttpServer, number: int) -> None:
+    def __init__(self, server: HttpServer) -> None:
         self.server = server
         self.buffers = Buffers()
         self.connections: set[Connection] = set()
@@ -58,19 +57,17 @@ class ServerLoop:
         self._pending = 0
         self._logged: dict[str, int] = {}
         self._listener: socket.socket | None = None
-        self._loops: Sequence[ServerLoop] = ()
-        self._turn = 0
         self._openings: set[asyncio.Task[None]] = set()
         self._empty = threading.Event()
         self._loop = asyncio.new_event_loop()
         self._loop.set_exception_handler(self._on_error)
-        self._thread = threading.Thread(target=self._run, name=f"weir-{server.name}-{number}", daemon=True)
+        self._thread = threading.Thread(target=self._run, name=f"weir-{server.name}", daemon=True)
 
     # -- from the thread that owns the server -------------------------------------------------------------------------
 
-    def start(self, listener: socket.socket | None, loops: Sequence[ServerLoop]) -> None:
-        """Begin, and accept from ``listener``, dealing connections out to ``loops`` in turn. From any thread."""
-        self._listener, self._loops = listener, loops
+    def start(self, listener: socket.socket) -> None:
+        """Begin, and accept from ``listener``. From any thread."""
+        self._listener = listener
         self._thread.start()
 
     def begin_stop(self) -> None:
@@ -125,8 +122,7 @@ class ServerLoop:
 
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
-        if self._listener is not None:
-            self._loop.add_reader(self._listener, self._accept, self._listener)
+        self._resume_accepting()
         self._loop.call_later(self._tick_s, self._sweep)
         try:
             self._loop.run_forever()
@@ -161,12 +157,7 @@ class ServerLoop:
                     self._pause_accepting(listener, error)
                     return
                 continue
-            self._turn = (self._turn + 1) % len(self._loops)
-            loop = self._loops[self._turn]
-            if loop is self:
-                self._adopt(sock)
-            else:
-                loop._loop.call_soon_threadsafe(loop._adopt, sock)
+            self._adopt(sock)
 
     def _pause_accepting(self, listener: socket.socket, error: OSError) -> None:
         """Out of file descriptors or memory: accepting again at once would only burn CPU."""

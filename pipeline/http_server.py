@@ -1,4 +1,4 @@
-"""A small HTTP/1.1 server inside our process: asyncio for sockets, httptools for parsing, one or a few threads.
+"""A small HTTP/1.1 server inside our process: asyncio for sockets, httptools for parsing, one thread.
 
     accept ──▶ ServerLoop (thread) ──▶ Connection ──▶ admit (head) ──▶ handle (body) ──▶ answer
                                                                └─ in a worker, when it takes long
@@ -50,7 +50,6 @@ class HttpServer:
             refused request, also when nobody hears the answer any more, so it is the place to count.
         inline: With ``threads``, which requests are handled in the loop all the same.
         budget: Bytes of bodies that may be held; 503 beyond it.
-        loops: Threads that receive. A connection stays with one of them.
         max_connections: Beyond it the connection that has kept us waiting longest is closed in favour of the new one.
         max_pending: Requests that may wait for a worker; 503 beyond it.
         max_header_bytes: Request target and header fields together; 431 beyond it.
@@ -74,7 +73,6 @@ class HttpServer:
         refuse: Callable[[Request, int, str], Response] = _plain_refusal,
         inline: Callable[[Request], bool] | None = None,
         budget: Budget | None = None,
-        loops: int = 1,
         max_connections: int = 1024,
         max_pending: int = 256,
         max_header_bytes: int = 16 << 10,
@@ -85,7 +83,7 @@ class HttpServer:
         self.timeouts = {Stage.HEAD: header_timeout_s, Stage.BODY: body_timeout_s, Stage.IDLE: idle_timeout_s}
         self.send_timeout_s = send_timeout_s
         self.max_pending = max_pending
-        self.max_connections = max(1, max_connections // loops)
+        self.max_connections = max_connections
         self.rules = ReaderRules(max_body_bytes, max_header_bytes, self._gate, refuse, budget)
         self.keep_alive = keep_alive
         self._handle = handle
@@ -93,8 +91,7 @@ class HttpServer:
         self._inline = inline
         self._tls = tls
         self._threads = threads
-        self._loop_count = loops
-        self._loops: list[ServerLoop] = []
+        self._loop: ServerLoop | None = None
         self._address: tuple[str, int] | None = None
         self.workers: ThreadPoolExecutor | None = None
 
@@ -109,9 +106,8 @@ class HttpServer:
         self._address = listener.getsockname()[:2]
         if self._threads:
             self.workers = ThreadPoolExecutor(self._threads, thread_name_prefix=f"weir-{self.name}-worker")
-        self._loops = [ServerLoop(self, number) for number in range(self._loop_count)]
-        for number, loop in enumerate(self._loops):
-            loop.start(listener if number == 0 else None, self._loops)
+        self._loop = ServerLoop(self)
+        self._loop.start(listener)
 
     @property
     def address(self) -> tuple[str, int]:
@@ -122,16 +118,16 @@ class HttpServer:
 
     def connections(self) -> int:
         """How many connections are open, as of now."""
-        return sum(len(loop.connections) for loop in self._loops)
+        loop = self._loop
+        return len(loop.connections) if loop is not None else 0
 
     def stop(self, grace_s: float = 5.0) -> None:
         """Accept nothing new, answer what has begun for at most ``grace_s``, close everything. Works twice and
         without a start.
         """
-        loops, self._loops = self._loops, []
-        for loop in loops:
+        loop, self._loop = self._loop, None
+        if loop is not None:
             loop.begin_stop()
-        for loop in loops:
             loop.end(grace_s)
         if self.workers is not None:
             self.workers.shutdown(wait=False, cancel_futures=True)
@@ -159,7 +155,8 @@ class HttpServer:
             return self._internal_error(request, error)
 
     def _internal_error(self, request: Request, error: Exception) -> Response:
-        if not self._loops or self._loops[0].may_log("internal error"):
+        loop = self._loop
+        if loop is None or loop.may_log("internal error"):
             _LOG.error("%s: answering failed: %s", self.name, _place(error))
         return self.rules.refuse(request, 500, "internal error")
 

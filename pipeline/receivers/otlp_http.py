@@ -27,8 +27,6 @@ from pipeline.receivers.signals import SIGNALS, Signal
 from pipeline.tls import ServerTls
 
 TRANSPORT = "http"
-# Two event loops let one decode while the other receives; more only take turns at the interpreter lock.
-LOOPS = 2
 WORKERS = 2
 # Bodies below these sizes are handled in the event loop, within some milliseconds, which saves the cost of a thread
 # switch.
@@ -76,7 +74,6 @@ class OtlpHttp:
             idle_timeout_s=config.idle_timeout or math.inf,
             keep_alive=config.keep_alives_enabled,
             threads=WORKERS,
-            loops=LOOPS,
             tls=tls.context if tls is not None else None,
             admit=self._admit_decorated if decorates else self.admit,
             refuse=self.refuse,

@@ -9,7 +9,7 @@ def test_spans_without_a_path_are_kept() -> None:
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, Generic, TypeVar
 
 from pipeline.api import (
@@ -25,8 +25,9 @@ from pipeline.api import (
     SpanBatch,
 )
 from pipeline.codec.signals import projection
+from pipeline.component_check import mistakes_of, mistakes_of_class
+from pipeline.config.check import signals_of
 from pipeline.model.batch import Batch
-from pipeline.model.columns import is_column
 from pipeline.model.snapshot import Point
 from pipeline.telemetry import ComponentTelemetry, OwnMetrics
 from pipeline.testing_envelopes import START_UNIX_NANO
@@ -87,8 +88,11 @@ class Harness(Generic[P]):
     Args:
         processor: The class.
         config: The component's YAML as keyword arguments.
+    Raises:
+        ValueError: What ``weir validate`` would say of the class, or of the configuration.
     Attributes:
         processor: The instance, started.
+        meter: Its instruments; ``run.meter.stats()`` has what was refused, and what overflowed.
         clock: Its time.
         id: The name of the class in lower_snake_case, which the configuration would call its type.
         own: What it counted about itself: ``run.own.value("otelcol_processor_redact_masked_keys")``.
@@ -96,6 +100,7 @@ class Harness(Generic[P]):
 
     def __init__(self, processor: type[P], /, **config: Any) -> None:
         self._class = processor
+        _refuse(mistakes_of_class(processor))
         self._config = processor.Config.model_validate(config)
         self._emitter = LogEmitter(wanted=True)
         self._emitted: list[LogRecord] = []
@@ -112,15 +117,14 @@ class Harness(Generic[P]):
         self.meter = Meter(getattr(self._class, "scope_name", self.id), self.clock)
         settings = Settings(self.id, self.clock, self.meter, self.telemetry, logs=self._emitter)
         self.processor: P = self._class(self._config, settings)
-        unknown = [column for column in (*self.processor.reads, *self.processor.adds) if not is_column(column)]
-        if unknown:
-            raise ValueError(f"there is no column {unknown[0]!r}")
+        _refuse(mistakes_of(self.processor, self.meter))
 
     def traces(self, spans: SpanBatch, then_advance_s: float = 0.0) -> SpanBatch:
         """Process a batch in which only the declared columns can be read; returns what goes on.
 
         Raises:
             KeyError: The processor read a column without ``reads``, or added one without ``adds``.
+            TypeError: It has no ``process_traces``, or that returned no batch.
         """
         return self.process(spans, then_advance_s)
 
@@ -128,8 +132,15 @@ class Harness(Generic[P]):
         """The same for a batch of any signal: ``run.process(log_batch(3))``."""
         decoder = projection(batch.signal, (*self.processor.reads, *self.processor.adds))
         visible, _ = decoder.decode(batch.to_otlp())
-        process = getattr(self.processor, f"process_{batch.signal}")
-        out: B = process(visible) if len(visible) else visible
+        method = f"process_{batch.signal}"
+        if batch.signal not in signals_of(self._class):
+            raise TypeError(f"{self._class.__name__} has no {method}: no pipeline of {batch.signal} may list it")
+        out: B = getattr(self.processor, method)(visible) if len(visible) else visible
+        if not isinstance(out, type(visible)):
+            raise TypeError(
+                f"{method} returned {type(out).__name__}, not {type(visible).__name__}: return the batch that goes on, "
+                "which may be the same one"
+            )
         if then_advance_s:
             self.advance(then_advance_s)
         return out
@@ -185,12 +196,15 @@ class Harness(Generic[P]):
 
     def restart(self) -> None:
         """Snapshot, shut down, construct again, restore, start: what a restart of Weir does."""
-        state, measured = self.processor.snapshot(), self.meter.snapshot()
+        given, measured = self.processor.snapshot(), self.meter.snapshot()
+        state = given() if callable(given) else given
+        if state is not None and not isinstance(state, bytes):
+            raise TypeError(f"snapshot gave {type(state).__name__}, not bytes")
         self.processor.shutdown()
         self._build()
         self.meter.restore(measured)
         if state is not None:
-            self.processor.restore(state() if callable(state) else state)
+            self.processor.restore(state)
         self.processor.start()
 
     def shutdown(self) -> None:
@@ -205,6 +219,12 @@ class Harness(Generic[P]):
 
     def _move_to(self, monotonic_nano: int) -> None:
         self.clock.advance((monotonic_nano - self.clock.monotonic_nano()) / 1e9)
+
+
+def _refuse(mistakes: Iterable[str]) -> None:
+    found = [*mistakes]
+    if found:
+        raise ValueError("; ".join(found))
 
 
 class SpanSink(Exporter):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
 from typing import Any
 
 from pipeline.model.any_value import key_values
@@ -42,6 +43,15 @@ class Envelopes:
             scopes[scope_name] = getattr(resource, f"scope_{self._signal}").add()
             scopes[scope_name].scope.name = scope_name
         return scopes[scope_name]
+
+
+def refuse_unknown(fields: Mapping[str, Any], known: Sequence[str], item: str) -> None:
+    """A field that nobody reads would make a test prove nothing. Raises TypeError."""
+    for name in fields:
+        if name not in known and name not in (*ENVELOPE_FIELDS, "number"):
+            near = get_close_matches(name, (*known, *ENVELOPE_FIELDS), 1)
+            remedy = f'did you mean "{near[0]}"?' if near else f"it has {', '.join((*known, *ENVELOPE_FIELDS))}"
+            raise TypeError(f'a {item} of tests has no "{name}"; {remedy}')
 
 
 def own_fields(fields: Mapping[str, Any]) -> dict[str, Any]:

@@ -11,7 +11,14 @@ from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord, SeverityNumber
 from pipeline.codec.otlp_logs import LogsProjection
 from pipeline.model.any_value import any_value, key_values
 from pipeline.model.logs import LogBatch
-from pipeline.testing_envelopes import START_UNIX_NANO, Envelopes, attribute_columns, own_fields, rows_of
+from pipeline.testing_envelopes import (
+    START_UNIX_NANO,
+    Envelopes,
+    attribute_columns,
+    own_fields,
+    refuse_unknown,
+    rows_of,
+)
 
 LOG_COLUMNS = (
     "time_unix_nano",
@@ -25,9 +32,23 @@ LOG_COLUMNS = (
     "resource.service.name",
 )
 
+FIELDS = (
+    "body",
+    "severity",
+    "severity_text",
+    "event_name",
+    "time_unix_nano",
+    "observed_time_unix_nano",
+    "trace_id",
+    "span_id",
+    "attributes",
+)
+"""What can be said of a log record."""
+
 
 def log_record(**fields: Any) -> LogRecord:
-    """A LogRecord; ``severity`` is a lower-case word, ``body`` any plain value (None: no body)."""
+    """A LogRecord of ``FIELDS``; ``severity`` is a lower-case word, ``body`` any plain value (None: no body)."""
+    refuse_unknown(fields, FIELDS, "log record")
     severity = fields.get("severity", "info")
     body = fields.get("body", "hello")
     return LogRecord(

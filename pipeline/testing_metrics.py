@@ -11,7 +11,14 @@ from opentelemetry.proto.metrics.v1.metrics_pb2 import AggregationTemporality, M
 from pipeline.codec.otlp_metrics import MetricsProjection
 from pipeline.model.any_value import key_values
 from pipeline.model.metrics import MetricBatch
-from pipeline.testing_envelopes import START_UNIX_NANO, Envelopes, attribute_columns, own_fields, rows_of
+from pipeline.testing_envelopes import (
+    START_UNIX_NANO,
+    Envelopes,
+    attribute_columns,
+    own_fields,
+    refuse_unknown,
+    rows_of,
+)
 
 METRIC_COLUMNS = (
     "metric.name",
@@ -26,6 +33,29 @@ METRIC_COLUMNS = (
     "sum",
     "resource.service.name",
 )
+FIELDS = (
+    "name",
+    "kind",
+    "unit",
+    "description",
+    "temporality",
+    "monotonic",
+    "attributes",
+    "value",
+    "count",
+    "sum",
+    "bounds",
+    "counts",
+    "scale",
+    "zero_count",
+    "offset",
+    "quantiles",
+    "exemplars",
+    "flags",
+    "start_unix_nano",
+    "time_unix_nano",
+)
+"""What can be said of a data point and its metric."""
 _TEMPORAL = ("sum", "histogram", "exponential_histogram")
 
 
@@ -41,6 +71,7 @@ def metrics_request(points: Iterable[Mapping[str, Any]]) -> ExportMetricsService
     envelopes = Envelopes(request, "metrics")
     known: dict[str, Metric] = {}
     for fields in points:
+        refuse_unknown(fields, FIELDS, "data point")
         scope = envelopes.scope(fields)
         kind = fields.get("kind", "gauge")
         identity = repr([id(scope), kind, *(fields.get(name) for name in ("name", "unit", "temporality", "monotonic"))])

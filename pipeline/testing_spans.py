@@ -12,7 +12,14 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 from pipeline.codec.otlp_traces import TracesProjection
 from pipeline.model.any_value import key_values
 from pipeline.model.spans import SpanBatch
-from pipeline.testing_envelopes import START_UNIX_NANO, Envelopes, attribute_columns, own_fields, rows_of
+from pipeline.testing_envelopes import (
+    START_UNIX_NANO,
+    Envelopes,
+    attribute_columns,
+    own_fields,
+    refuse_unknown,
+    rows_of,
+)
 
 BASIC_COLUMNS = (
     "name",
@@ -27,11 +34,31 @@ BASIC_COLUMNS = (
     "resource.service.name",
 )
 
+FIELDS = (
+    "name",
+    "kind",
+    "status",
+    "status_message",
+    "trace_id",
+    "span_id",
+    "parent_span_id",
+    "trace_state",
+    "start_unix_nano",
+    "end_unix_nano",
+    "duration_ms",
+    "duration_nano",
+    "attributes",
+    "events",
+    "links",
+)
+"""What can be said of a span."""
+
 
 def span_message(number: int = 0, **fields: Any) -> Span:
-    """A Span. ``kind`` and ``status`` are lower-case words; ids follow from ``number`` unless given; times from
-    ``duration_ms``.
+    """A Span of ``FIELDS``. ``kind`` and ``status`` are lower-case words; ids follow from ``number`` unless given;
+    times from ``duration_ms``.
     """
+    refuse_unknown(fields, FIELDS, "span")
     start = fields.get("start_unix_nano", START_UNIX_NANO)
     duration = fields.get("duration_nano", round(fields.get("duration_ms", 10) * 1_000_000))
     digest = hashlib.sha256(f"{number}".encode()).digest()
@@ -47,7 +74,10 @@ def span_message(number: int = 0, **fields: Any) -> Span:
         attributes=key_values(fields.get("attributes", {})),
         events=fields.get("events", ()),
         links=fields.get("links", ()),
-        status=Status(code=Status.StatusCode.Value(f"STATUS_CODE_{fields.get('status', 'unset').upper()}")),
+        status=Status(
+            code=Status.StatusCode.Value(f"STATUS_CODE_{fields.get('status', 'unset').upper()}"),
+            message=fields.get("status_message", ""),
+        ),
     )
 
 

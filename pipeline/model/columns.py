@@ -211,12 +211,12 @@ def no_column(name: str, signals: Sequence[str] = tuple(SIGNAL_COLUMNS)) -> str:
 
     >>> no_column("durration_nano", ["traces"])
     'there is no such column; did you mean "duration_nano"?'
-    >>> no_column("http.route", ["traces"])
-    'there is no such column; an attribute has its scope in front, as "span.http.route" or "resource.http.route"'
+    >>> no_column("service.name", ["traces"])
+    'there is no such column; an attribute has its scope in front, as "span.service.name" or "resource.service.name"'
     """
     known = [column for signal in signals for column in SIGNAL_COLUMNS[signal].columns] + [*ENVELOPE_COLUMNS]
     near = get_close_matches(name, known, 1, 0.7)
-    if near:
+    if near and ("." not in name or near[0].partition(".")[0] == name.partition(".")[0]):
         return f'there is no such column; did you mean "{near[0]}"?'
     other = next((prefix for prefix in ATTRIBUTE_PREFIXES if name.startswith(prefix)), None)
     if other is not None:

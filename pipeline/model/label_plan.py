@@ -18,7 +18,7 @@ from typing import Protocol
 import numpy as np
 
 from pipeline.model.attribute_text import cell_text
-from pipeline.model.columns import ENUM_NAMES, is_column
+from pipeline.model.columns import ENUM_NAMES, is_column, no_column
 from pipeline.model.key_hash import SPARE
 from pipeline.model.key_text import FIXED_TEXTS
 from pipeline.model.label_cells import NO_TEXT
@@ -116,7 +116,7 @@ class SlowCells:
 def _field(projection: Fields, label: Label, column: str) -> Field:
     field = projection.field(column)
     if field is None:
-        known = "declare it in `reads`" if is_column(column) else "there is no such column (pipeline/model/columns.py)"
+        known = "declare it in `reads`" if is_column(column) else no_column(column)
         raise KeyError(f"label {label.name!r} takes column {column!r}, which is not in this batch: {known}")
     if field.kind not in _LABEL_KINDS:
         raise KeyError(f"label {label.name!r} takes column {column!r}, which has no text form")

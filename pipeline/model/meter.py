@@ -87,6 +87,8 @@ class Meter:
         limits: Limits | None = None,
     ) -> SeriesTable:
         """The series table with these labels and limits, made when first asked for."""
+        if isinstance(labels, str):
+            raise TypeError(f'labels must be a tuple of names, not a string: ("{labels}",) with its comma')
         plain = tuple(label(one) if isinstance(one, str) else one for one in labels)
         limits = limits or self.limits
         identity = (plain, per_resource, tuple(resource_keys), limits)

@@ -208,6 +208,10 @@ class SeriesTable:
                 self._touch(target)
             return target
         values = (target,) if isinstance(target, str) else target
+        if not isinstance(values, (tuple, list)):
+            raise TypeError(
+                f"measurements are of a batch, of its groups, or of label values, not of {type(target).__name__}"
+            )
         return np.array([self.row_of(values)], np.int32)
 
     def rows_of(self, spans: Batch) -> Rows:

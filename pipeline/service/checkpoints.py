@@ -131,6 +131,8 @@ class Checkpoints:
             encoded = state() if callable(state) else state
             if encoded is None and meter is None:
                 return True
+            if encoded is not None and not isinstance(encoded, bytes):
+                raise TypeError(f"snapshot gave {type(encoded).__name__}, not bytes")
             written = Written(_name(processor), processor.state_version, now)
             self._bytes[key] = self._store.write(key, Checkpoint(written, meter, encoded))
         except Exception as error:

@@ -33,13 +33,14 @@ from pipeline.api import (
 )
 from pipeline.codec.signal_projection import SignalProjection
 from pipeline.codec.signals import projection
+from pipeline.component_check import mistakes_of
 from pipeline.config.check import Checked, CheckedComponent, Key, forwards
 from pipeline.config.document import PipelineDef, Reference
 from pipeline.errors import ConfigError
-from pipeline.model.columns import is_column
 from pipeline.model.last_values import READS
 from pipeline.telemetry import ComponentTelemetry, OwnMetrics
 from pipeline.telemetry.edges import Consume, ExporterEdge, Items, ProcessorEdge, Traffic, admitted, fan_out
+from pipeline.telemetry.logs import place_of
 
 Entry = tuple[str, str]
 """Id of what a pipeline lists as a receiver, and signal."""
@@ -211,9 +212,11 @@ class _Builder:
         except (ConfigError, ValueError) as error:
             self._refused(component, error.problems if isinstance(error, ConfigError) else [str(error)])
             return
-        unknown = [column for column in (*_names(node, "reads"), *_names(node, "adds")) if not is_column(column)]
-        if unknown:
-            self._refused(component, [f'there is no column "{column}"' for column in unknown])
+        except Exception as error:
+            where = f"{type(error).__name__}: {error}, at {place_of(error)}"
+            self._refused(component, [f"it cannot be constructed: {where}"])
+            return
+        self._refused(component, [*mistakes_of(node, meter)])
         self.graph.telemetry[kind, component_id] = telemetry
         if isinstance(node, Processor):
             self.graph.processors[kind, component_id] = node

@@ -14,9 +14,8 @@ from collections.abc import Sequence
 from functools import cached_property
 from importlib.metadata import EntryPoint, entry_points
 
-from pydantic import BaseModel
-
 from pipeline.api import Component, Exporter, Extension, Processor, Receiver
+from pipeline.component_check import mistakes_of_class
 from pipeline.errors import ConfigError
 
 GROUPS: dict[str, tuple[str, type[Component]]] = {
@@ -94,11 +93,7 @@ def _import(entry: EntryPoint, base: type[Component]) -> type[Component]:
         raise ConfigError([f"{where} cannot be imported: {type(error).__name__}: {error}"]) from error
     if not (isinstance(cls, type) and issubclass(cls, base)):
         raise ConfigError([f"{where} is not a {base.__name__} of pipeline.api"])
-    if not (isinstance(cls.Config, type) and issubclass(cls.Config, BaseModel)):
-        raise ConfigError([f"{where}: Config must be a ComponentConfig of pipeline.api"])
-    for attribute in ("reads", "adds", "keyed_by", "signals"):
-        value = getattr(cls, attribute, ())
-        # A property or a plain tuple; a string would silently be taken for its letters.
-        if isinstance(value, str):
-            raise ConfigError([f"{where}: {attribute} must be a tuple of names, not a string"])
+    mistakes = [f"{where}: {mistake}" for mistake in mistakes_of_class(cls)]
+    if mistakes:
+        raise ConfigError(mistakes)
     return cls

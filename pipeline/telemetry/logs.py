@@ -12,7 +12,9 @@ import json
 import logging
 import sys
 import threading
+import traceback
 from collections.abc import Mapping, MutableMapping
+from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -23,6 +25,8 @@ MAX_REASONS = 256
 ROOT = "weir"
 
 _LOGGING_KEYS = {"exc_info", "stack_info", "stacklevel", "extra"}
+_ENGINE = tuple(f"{Path(__file__).parents[1]}/{part}/" for part in ("service", "telemetry"))
+"""Beginnings of the files whose frames call components."""
 _LEVELS = {
     logging.DEBUG: "debug",
     logging.INFO: "info",
@@ -124,14 +128,24 @@ def configure_logging(level: str = "info", encoding: str = "console", stream: IO
 
 
 def place_of(error: BaseException) -> str:
-    """``file.py:12 in function`` of the innermost frame: enough to find a fault without a page of traceback."""
-    traceback = error.__traceback__
-    while traceback is not None and traceback.tb_next is not None:
-        traceback = traceback.tb_next
-    if traceback is None:
+    """``file.py:12 in function``: enough to find a fault without a page of traceback.
+
+    The innermost frame; and where that is in code that a component called, the last frame in the component's own
+    directory as well: ``json/decoder.py:355 in raw_decode, from my_plug_in/tags.py:41 in read``.
+    """
+    frames = [(frame.f_code, line) for frame, line in traceback.walk_tb(error.__traceback__)]
+    if not frames:
         return "?"
-    code = traceback.tb_frame.f_code
-    return f"{'/'.join(code.co_filename.split('/')[-3:])}:{traceback.tb_lineno} in {code.co_name}"
+    files = [code.co_filename for code, _ in frames]
+    # what the engine calls is the component; below it come its own code and the libraries that it uses
+    own = next((file for file in files if not file.startswith(_ENGINE)), files[-1])
+    last = max(place for place, file in enumerate(files) if _directory(file) == _directory(own))
+    where = [f"{'/'.join(code.co_filename.split('/')[-3:])}:{line} in {code.co_name}" for code, line in frames]
+    return where[-1] if last == len(frames) - 1 else f"{where[-1]}, from {where[last]}"
+
+
+def _directory(file: str) -> str:
+    return file.rpartition("/")[0]
 
 
 def _timestamp(record: logging.LogRecord) -> str:

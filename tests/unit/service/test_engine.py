@@ -9,7 +9,7 @@ import pytest
 from pipeline.api import Outcome, PermanentError, RetryableError
 from pipeline.errors import ConfigError, MalformedPayload
 from pipeline.testing import FakeClock, export_request, span_batch
-from tests.unit.service.parts import EVENTS, Count, checked, engine_of, feed
+from tests.unit.service.parts import EVENTS, Count, Step, checked, engine_of, feed
 
 CHAIN = """
 receivers: {feed: }
@@ -376,7 +376,18 @@ def test_own_metrics_are_served_where_the_configuration_says() -> None:
 def test_a_column_that_does_not_exist_is_a_mistake_of_the_configuration() -> None:
     with pytest.raises(ConfigError) as caught:
         engine_of(CHAIN.replace("step/1: ,", "step/1: {reads: [durration]},"))
-    assert caught.value.problems == ['processors.step/1 (env:C:3): there is no column "durration"']
+    assert caught.value.problems == [
+        'processors.step/1 (env:C:3): reads "durration": there is no such column; did you mean "duration_nano"?'
+    ]
+
+
+def test_a_component_that_cannot_be_constructed_is_named_with_the_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Step, "__init__", lambda self, config, settings: {}["missing"])
+    with pytest.raises(ConfigError) as caught:
+        engine_of(CHAIN)
+    first = caught.value.problems[0]
+    assert first.startswith("processors.step/1 (env:C:3): it cannot be constructed: KeyError: 'missing', at ")
+    assert "test_engine.py:" in first
 
 
 def test_only_used_components_are_constructed() -> None:

@@ -3,11 +3,13 @@
 import io
 import json
 import logging
+import runpy
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from pipeline.telemetry.logs import ComponentLogger, configure_logging
+from pipeline.telemetry.logs import ComponentLogger, configure_logging, place_of
 from pipeline.testing import FakeClock
 
 
@@ -94,3 +96,22 @@ def test_the_level_is_respected() -> None:
     logger.info("no")
     logger.warning("yes")
     assert len(stream.getvalue().splitlines()) == 1
+
+
+def test_a_fault_is_found_by_the_line_of_the_component_and_the_innermost_one(tmp_path: Path) -> None:
+    """Where a component calls a library, the library's line alone would not say who called it how."""
+    module = tmp_path / "mine" / "reader.py"
+    module.parent.mkdir()
+    module.write_text("import json\n\ndef read():\n    return json.loads('{')\n\ndef divide():\n    return 1 / 0\n")
+    code = runpy.run_path(str(module))
+    with pytest.raises(ValueError, match="Expecting") as caught:
+        code["read"]()
+    where = place_of(caught.value.with_traceback(caught.tb.tb_next))  # without the frame of this test
+    assert where.startswith(f"{'/'.join(json.decoder.__file__.split('/')[-3:])}:")
+    assert where.endswith("mine/reader.py:4 in read")
+    with pytest.raises(ZeroDivisionError) as divided:
+        code["divide"]()
+    where = place_of(divided.value.with_traceback(divided.tb.tb_next))
+    assert where.endswith("/mine/reader.py:7 in divide")
+    assert ", from " not in where
+    assert place_of(ValueError("never raised")) == "?"

@@ -45,7 +45,6 @@ MODULES = (
     "processors.service_graph.edge_store",
     "processors.service_graph.half_slots",
     "processors.service_graph.halves",
-    "processors.service_graph.label_memo",
     "processors.service_graph.word_hash",
 )
 

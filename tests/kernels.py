@@ -23,7 +23,6 @@ SHARED = (
     "processors.service_graph.edge_rows",
     "processors.service_graph.word_hash",
     "processors.service_graph.half_slots",
-    "processors.service_graph.label_memo",
     "pipeline.model.key_hash",
     "pipeline.model.key_text",
     "pipeline.model.key_index",

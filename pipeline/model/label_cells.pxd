@@ -29,6 +29,7 @@ cdef class LabelCells:
     cdef unsigned long long* _cells
     cdef unsigned long long tag
     cdef bint plain
+    cdef bint bare
     cdef Py_ssize_t source
     cdef void begin(self, unsigned char* payload, Py_ssize_t size, unsigned long long* words) noexcept nogil
     cdef bint enter(

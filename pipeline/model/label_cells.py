@@ -72,6 +72,7 @@ class LabelCells:
 
     Attributes:
         tag: Hash of the span's key, where it is ``plain``: all texts stand as they stand in keys, with bytes to spare.
+        bare: Whether the span has nothing that its scope has not settled, so that its key is that of all such spans.
         source: The source whose cell has to be formatted first.
     """
 
@@ -115,6 +116,7 @@ class LabelCells:
         self._payload = payload
         self._size = size
         self._words = words
+        self._unsettled_count = 0
 
     @cython.cfunc
     @cython.nogil
@@ -190,6 +192,7 @@ class LabelCells:
         low31: cython.ulonglong = 0x7FFFFFFF
         h: cython.ulonglong = self._sum_above
         plain: cython.bint = self._plain_above
+        bare: cython.bint = True
         i: cython.Py_ssize_t
         p: cython.Py_ssize_t
         s: cython.Py_ssize_t
@@ -213,6 +216,7 @@ class LabelCells:
             if text == no_text:
                 h += secret[s]
                 continue
+            bare = False
             size = text & no_text
             at = text >> 32 & low31
             if size > self._limit:
@@ -227,6 +231,7 @@ class LabelCells:
                 plain = False
         self.tag = finish(h)
         self.plain = plain
+        self.bare = bare
         return True
 
     @cython.cfunc

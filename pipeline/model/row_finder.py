@@ -18,12 +18,12 @@ import cython
 import numpy as np
 
 if cython.compiled:
-    from cython.cimports.pipeline.memory import bytes_at, copy_bytes, ints_at, longs_at
+    from cython.cimports.pipeline.memory import bytes_at, copy_bytes, ints_at, longs_at, words_at
     from cython.cimports.pipeline.model.key_index import KeyIndex
     from cython.cimports.pipeline.model.key_text import put_absent, put_text
     from cython.cimports.pipeline.model.label_cells import LabelCells
 else:
-    from pipeline.memory import bytes_at, copy_bytes, ints_at, longs_at
+    from pipeline.memory import bytes_at, copy_bytes, ints_at, longs_at, words_at
     from pipeline.model.key_index import KeyIndex
     from pipeline.model.key_text import put_absent, put_text
     from pipeline.model.label_cells import LabelCells
@@ -70,44 +70,6 @@ class RowFinder:
         limit: The longest label value.
         per_resource: Whether a key begins with the number of its resource.
     """
-
-    _kept: object
-    _index: KeyIndex
-    _values: KeyIndex
-    _cells: LabelCells
-    _labels: cython.Py_ssize_t
-    _limit: cython.Py_ssize_t
-    _per_resource: cython.bint
-    # per row, per resource slot, per label
-    _updated: cython.p_longlong
-    _row_resource: cython.p_int
-    _row_count: cython.Py_ssize_t
-    _resource_updated: cython.p_longlong
-    _overflow_rows: cython.p_int
-    _resource_full: cython.p_uchar
-    _label_full: cython.p_uchar
-    _counters: cython.p_longlong
-    _none: cython.Py_ssize_t
-    _full: cython.bint
-    _any_label_full: cython.bint
-    # a key where it has to be written, its variant with limited values replaced, one label value
-    _key: cython.p_uchar
-    _other: cython.p_uchar
-    _value: cython.p_uchar
-    _overflow_value: cython.p_uchar
-    _key_length: cython.Py_ssize_t
-    _replaced: cython.bint
-    # the batch
-    _words: cython.p_ulonglong
-    _first: cython.Py_ssize_t[3]
-    _width: cython.Py_ssize_t[3]
-    _rows: cython.p_int
-    _chosen: cython.bint
-    _resources: cython.p_int
-    _out: cython.p_int
-    _now: cython.longlong
-    _status: cython.int
-    _detail: cython.longlong
 
     def __init__(
         self, index: KeyIndex, values: object, cells: LabelCells, labels: int, limit: int, per_resource: bool
@@ -207,12 +169,10 @@ class RowFinder:
         at: cython.Py_ssize_t
         n: cython.Py_ssize_t = len(out)
         self._chosen = rows is not None
-        self._now = now
         if rows is not None:
             self._rows = ints_at(rows)
         if cython.compiled:
-            self._words = cython.cast(cython.p_ulonglong, cython.address(words[0]))
-            self._cells.begin(cython.cast(cython.p_uchar, cython.address(payload[0])), len(payload), self._words)
+            self._look_at(cython.address(payload[0]), len(payload), cython.address(words[0]), now)
             self._out = cython.address(out[0])
             if n - start < _release_above:
                 at = self._scan(start, n)
@@ -220,56 +180,97 @@ class RowFinder:
                 with cython.nogil:
                     at = self._scan(start, n)
         else:
-            self._words, self._out = memoryview(words), memoryview(out)
-            self._cells.begin(payload, len(payload), self._words)
+            self._look_at(payload, len(payload), memoryview(words), now)
+            self._out = memoryview(out)
             at = self._scan(start, n)
         return at, self._status, self._detail
+
+    def look_at(self, payload: bytes, words: object, now: cython.longlong) -> None:
+        """Have ``row_at`` look at the spans of the batch that ``begin`` was called for."""
+        self._kept["batch"] = (payload, words)
+        b: cython.p_uchar = (
+            cython.cast(cython.p_uchar, cython.cast(cython.p_char, payload)) if cython.compiled else payload
+        )
+        self._look_at(b, len(payload), words_at(words), now)
+
+    @cython.cfunc
+    @cython.nogil
+    @cython.exceptval(check=False)
+    def _look_at(
+        self,
+        payload: cython.pointer[cython.const[cython.uchar]],
+        size: cython.Py_ssize_t,
+        words: cython.pointer[cython.const[cython.ulonglong]],
+        now: cython.longlong,
+    ) -> cython.void:
+        self._words = cython.cast(cython.p_ulonglong, words) if cython.compiled else words
+        self._cells.begin(cython.cast(cython.p_uchar, payload) if cython.compiled else payload, size, self._words)
+        self._now = now
+        self._entered = -1
 
     @cython.cfunc
     @cython.nogil
     @cython.exceptval(check=False)
     def _scan(self, at: cython.Py_ssize_t, n: cython.Py_ssize_t) -> cython.Py_ssize_t:
         """Find rows from span ``at`` on; returns where it stopped."""
-        words: cython.p_ulonglong = self._words
-        entered: cython.Py_ssize_t = -1
-        resource: cython.Py_ssize_t = _refused
         item: cython.Py_ssize_t
-        item_at: cython.Py_ssize_t
-        scope: cython.Py_ssize_t
         row: cython.Py_ssize_t
         while at < n:
             item = self._rows[at] if self._chosen else at
-            item_at = self._first[2] + item * self._width[2]
-            scope = words[item_at]
-            if scope != entered:
-                resource = self._enter(scope)
-                if self._status != _done:
-                    return at
-                entered = scope
-            if resource == _refused:
-                row = self._overflow_rows[self._none]
-                self._counters[2] += row >= 0
-            else:
-                if at + 4 < n:
-                    self._cells.fetch(
-                        self._first[2] + (self._rows[at + 4] if self._chosen else at + 4) * self._width[2]
-                    )
-                if not self._cells.locate(item, item_at):
-                    self._status = _slow_cell
-                    self._detail = self._cells.source
-                    return at
-                row = self._match() if self._cells.plain else -1
-                if row < 0:
-                    row = self._search(resource)
+            if at + 4 < n:
+                self.expect(self._rows[at + 4] if self._chosen else at + 4)
+            row = self.row_at(item)
             if row < 0:
-                self._status = _miss
-                self._detail = self._none if resource == _refused else resource
                 return at
             self._out[at] = row
-            self._updated[row] = self._now
             at += 1
         self._status = _done
         return at
+
+    @cython.cfunc
+    @cython.nogil
+    @cython.exceptval(check=False)
+    def expect(self, item: cython.Py_ssize_t) -> cython.void:
+        """Have the texts of a span at hand that will be asked for a few spans later."""
+        self._cells.fetch(self._first[2] + item * self._width[2])
+
+    @cython.cfunc
+    @cython.nogil
+    @cython.exceptval(check=False)
+    def row_at(self, item: cython.Py_ssize_t) -> cython.Py_ssize_t:
+        """Row of one span, which counts as updated; where it is below 0, ``status`` says what is missing, and
+        ``SeriesTable.rows_of`` has to be asked.
+        """
+        item_at: cython.Py_ssize_t = self._first[2] + item * self._width[2]
+        scope: cython.Py_ssize_t = self._words[item_at]
+        row: cython.Py_ssize_t
+        if scope != self._entered:
+            self._resource = self._enter(scope)
+            if self._status != _done:
+                return -1
+            self._entered = scope
+            self._bare_row = -1
+        if self._resource == _refused:
+            row = self._overflow_rows[self._none]
+            self._counters[2] += row >= 0
+        elif not self._cells.locate(item, item_at):
+            self._status = _slow_cell
+            self._detail = self._cells.source
+            return -1
+        else:
+            row = self._bare_row if self._cells.bare else -1
+            if row < 0:
+                row = self._match() if self._cells.plain else -1
+                if self._cells.bare:
+                    self._bare_row = row
+            if row < 0:
+                row = self._search(self._resource)
+        if row < 0:
+            self._status = _miss
+            self._detail = self._none if self._resource == _refused else self._resource
+            return -1
+        self._updated[row] = self._now
+        return row
 
     @cython.cfunc
     @cython.nogil

@@ -224,14 +224,9 @@ class SeriesTable:
         now = self.clock.monotonic_nano()
         spans = spans.flat()
         records = spans.records
-        plan = self._plan(spans)
-        resources = self._known_resources(spans) if self.per_resource else _NO_RESOURCES
         out = np.empty(len(spans), np.int32)
+        plan, resources = self._begin(spans)
         finder = self._finder
-        if plan is not self._followed:
-            self._cells.use(plan.codes, plan.texts)
-            self._followed = plan
-        finder.begin(records.first, records.width, resources)
         slow: SlowCells | None = None
         at, status, detail = finder.find(records.payload, records.words, spans.rows, out, 0, now)
         while status != DONE:
@@ -249,6 +244,13 @@ class SeriesTable:
             at, status, detail = finder.find(records.payload, records.words, spans.rows, out, at, now)
         self._last_rows = out
         return out
+
+    def finder_of(self, spans: Batch) -> RowFinder:
+        """The loop behind ``rows_of``, for a native loop that asks it for rows of this batch one by one."""
+        spans = spans.flat()
+        self._begin(spans)
+        self._finder.look_at(spans.records.payload, spans.records.words, self.clock.monotonic_nano())
+        return self._finder
 
     def row_of(self, values: Sequence[str | None], resource: Resource | None = None) -> int:
         """The row of one label set, created where it is new; an overflow row at a limit."""
@@ -428,6 +430,16 @@ class SeriesTable:
         dead = self._finder.touch(rows, self.clock.monotonic_nano())
         if dead >= 0:
             raise ValueError(f"row {dead} is not in use: look rows up again when `generation` has changed")
+
+    def _begin(self, spans: Batch) -> tuple[LabelPlan, Rows]:
+        """Let the finder look for rows of this batch; its plan, and the slots of its resources."""
+        plan = self._plan(spans)
+        resources = self._known_resources(spans) if self.per_resource else _NO_RESOURCES
+        if plan is not self._followed:
+            self._cells.use(plan.codes, plan.texts)
+            self._followed = plan
+        self._finder.begin(spans.records.first, spans.records.width, resources)
+        return plan, resources
 
     def _plan(self, spans: Batch) -> LabelPlan:
         projection = spans.projection

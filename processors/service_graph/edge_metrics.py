@@ -103,8 +103,7 @@ class EdgeMetrics:
             self._learn(recorder.keys, recorder.rows)
         rows = recorder.rows
         self._table.resolve(rows)
-        recorder.record()
-        if recorder.refused.any():
+        if not recorder.record():
             self._note_refusals()
         overflow = self._table.overflow_rows[self._table.no_resource]
         if overflow >= 0:

@@ -129,9 +129,11 @@ class EdgeRecorder:
             missing = find_rows(self.cache, self.edges, self.n, self.keys_at, self.rows_at)
         return missing
 
-    def record(self) -> None:
-        """Measure the edges, whose rows are all known now, and count and observe them."""
+    def record(self) -> bool:
+        """Measure the edges, whose rows are all known now, and count and observe them; whether all was accepted."""
         n: cython.Py_ssize_t = self.n
+        i: cython.Py_ssize_t
+        refused: cython.longlong = 0
         with cython.nogil:
             measure(self)
             if self.is_counting:
@@ -165,6 +167,9 @@ class EdgeRecorder:
                     self.buckets,
                     n,
                 )
+            for i in range(4):
+                refused += self.refusals[i]
+        return refused == 0
 
     @property
     def keys(self) -> object:

@@ -1,4 +1,7 @@
-"""Reads the halves of a batch: their words, and their label sets as numbers of two private series tables."""
+"""Reads the halves of a batch: their words, and their label sets as numbers of two private series tables.
+
+What a half is stands in ``edge_store.py``.
+"""
 
 from __future__ import annotations
 
@@ -9,14 +12,14 @@ import numpy.typing as npt
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from pipeline.api import Clock, SpanBatch
-from pipeline.model.records import Level
+from pipeline.model.records import Field, Level
 from pipeline.model.series import Limits, SeriesTable
 from processors.adjusted_count import AdjustedCount
 from processors.service_graph import halves
 from processors.service_graph.config import Config
 from processors.service_graph.edge_store import FLAGS
 from processors.service_graph.halves import HalfScan
-from processors.service_graph.label_sets import LabelSets, field_of
+from processors.service_graph.lonely_clients import LonelyClients
 from processors.service_graph.nodes import Half, Nodes
 from processors.span_filter import SpanFilter
 
@@ -48,6 +51,8 @@ MAX_LINKS = 128
 """Links of a span that are followed (OTel SDKs' default for the links of a span)."""
 MIN_IDLE_S = 900.0
 """How long at least the number of a label set stays its own after its last half."""
+CHECK_NANO = 30 * 10**9
+"""Label sets are idle for so long before they are given up that it is enough to look twice a minute."""
 
 
 class HalfReader:
@@ -62,10 +67,12 @@ class HalfReader:
     def __init__(self, config: Config, nodes: Nodes, clock: Clock) -> None:
         idle_s = max(MIN_IDLE_S, 4 * config.ttl_s)  # a paired client is kept for two ttl at most
         limits = Limits(max_series=MAX_LABEL_SETS, expire_series_after_s=idle_s)
-        self._clients = LabelSets(nodes.client_labels, clock, limits, is_lonely=nodes.needs_no_server)
-        self._servers = LabelSets(nodes.server_labels, clock, limits)
-        self.clients, self.servers = self._clients.table, self._servers.table
+        self.clients = SeriesTable(nodes.client_labels, clock, limits=limits)
+        self.servers = SeriesTable(nodes.server_labels, clock, limits=limits)
         self._scan = HalfScan()
+        self._lonely = LonelyClients(self.clients, nodes.needs_no_server, self._scan)
+        self._clock = clock
+        self._checked_nano = clock.monotonic_nano()
         self._filter = SpanFilter(config.filter_policies)
         self._adjusted = AdjustedCount(tracestate=config.tracestate, ratio_key=config.span_multiplier_key)
         self._follow_links = config.links
@@ -87,10 +94,10 @@ class HalfReader:
         if spans.projection is not self._projection:
             self._bind(spans)
         scan, records = self._scan, spans.records
-        clients, servers = self._clients.begin(spans), self._servers.begin(spans)
+        clients, servers = self.clients.finder_of(spans), self.servers.finder_of(spans)
         out = scan.scan(records.words, records.first[_ITEM], records.width[_ITEM], spans.rows, n, clients, servers)
-        if scan.unknown_clients or scan.unknown_servers:
-            self._label_unknown(spans)
+        if scan.unknown:
+            self._label_unknown(spans, out)
         adjusted = self._adjusted.of(spans)
         if adjusted is not None:
             out.view(np.float64)[:, WEIGHT_WORD] = _at_rows(spans, adjusted.counts, scan.rows_of_halves())
@@ -119,24 +126,30 @@ class HalfReader:
 
     def expire(self) -> None:
         """Give up label sets that nobody has used for long."""
-        for side in (self._clients, self._servers):
-            side.expire()
+        now = self._clock.monotonic_nano()
+        if now - self._checked_nano < CHECK_NANO:
+            return
+        self._checked_nano = now
+        for table in (self.clients, self.servers):
+            table.note_collected(delta=False)
+            table.expire()
 
     def _bind(self, spans: SpanBatch) -> None:
         """Look where batches of another projection have what halves are made of."""
-        fields = [field_of(spans, column).word for column in SPAN_COLUMNS]
+        fields = [_field_of(spans, column).word for column in SPAN_COLUMNS]
         self._scan.bind(tuple(fields))
         self._kind = fields[SPAN_COLUMNS.index("kind")]
         self._projection = spans.projection
 
-    def _label_unknown(self, spans: SpanBatch) -> None:
-        """Look up the label sets that the memos do not know."""
-        records, rows_of_halves = spans.records, self._scan.rows_of_halves()
-        first, width = records.first[_ITEM], records.width[_ITEM]
-        for side, unknown in zip((self._clients, self._servers), self._scan.unknown_halves(), strict=True):
-            if len(unknown):
-                numbers = side.learn(SpanBatch(records, spans.projection, rows_of_halves[unknown]), first, width)
-                self._scan.label(unknown, numbers, side.memo)
+    def _label_unknown(self, spans: SpanBatch, out: UInt64s) -> None:
+        """Have the tables number the label sets that are new, or whose values take Python to format."""
+        rows = self._scan.rows_of_halves()
+        unknown = np.flatnonzero((out[:, LABEL_WORD] & LABEL_BITS) == 0).astype(np.int32)
+        clients = int(np.searchsorted(unknown, self._scan.clients))
+        for table, halves_of_side in ((self.clients, unknown[:clients]), (self.servers, unknown[clients:])):
+            if len(halves_of_side):
+                numbers = table.rows_of(SpanBatch(spans.records, spans.projection, rows[halves_of_side]))
+                self._scan.label(halves_of_side, numbers)
 
     def _linked(self, out: UInt64s, spans: SpanBatch, rows: Int32s) -> UInt64s:
         """Give consumers with links one half per linked producer, in place of the one with their parent."""
@@ -178,3 +191,11 @@ def _at_rows(spans: SpanBatch, values: npt.NDArray[Any], rows: Int32s) -> npt.ND
     by_row = np.empty(spans.records.count[Level.ITEM], values.dtype)
     by_row[spans.rows] = values
     return by_row[rows]
+
+
+def _field_of(spans: SpanBatch, column: str) -> Field:
+    """Where a column stands that must be there."""
+    field = spans.projection.field(column)
+    if field is None:
+        raise KeyError(f"column {column!r} is not in this batch: declare it in `reads`")
+    return field

@@ -8,13 +8,13 @@ import cython
 import numpy as np
 
 if cython.compiled:
-    from cython.cimports.pipeline.memory import ints_at, words_at
+    from cython.cimports.pipeline.memory import bytes_at, ints_at, words_at
+    from cython.cimports.pipeline.model.row_finder import RowFinder
     from cython.cimports.pipeline.wire_format import read_varint, skip_field
-    from cython.cimports.processors.service_graph.label_memo import LabelMemo, number_of
 else:
-    from pipeline.memory import ints_at, words_at
+    from pipeline.memory import bytes_at, ints_at, words_at
+    from pipeline.model.row_finder import RowFinder
     from pipeline.wire_format import read_varint, skip_field
-    from processors.service_graph.label_memo import LabelMemo, number_of
 
 # Numbers of SpanKind and StatusCode in trace.proto.
 _SERVER = cython.declare(cython.ulonglong, 2)
@@ -30,10 +30,6 @@ _FAILED = cython.declare(cython.ulonglong, 4)
 _ALONE = cython.declare(cython.ulonglong, 8)
 _WEIGHT_1 = cython.declare(cython.ulonglong, 0x3FF0000000000000)
 
-LONELY = 1
-"""Flag of a label set of clients that need no server: a database."""
-_LONELY = cython.declare(cython.uchar, 1)
-
 LINKS_FIELD = cython.declare(cython.ulonglong, 13)
 """``Span.links`` in trace.proto."""
 
@@ -45,21 +41,20 @@ class HalfScan:
 
     Attributes:
         clients, servers, consumers: Halves of each side, and how many of the servers are consumers.
-        unknown_clients, unknown_servers: Halves whose label set the memo does not know.
+        unknown: Halves whose label set has to be asked for.
     """
 
     clients = cython.declare(cython.Py_ssize_t, visibility="readonly")
     servers = cython.declare(cython.Py_ssize_t, visibility="readonly")
     consumers = cython.declare(cython.Py_ssize_t, visibility="readonly")
-    unknown_clients = cython.declare(cython.Py_ssize_t, visibility="readonly")
-    unknown_servers = cython.declare(cython.Py_ssize_t, visibility="readonly")
+    unknown = cython.declare(cython.Py_ssize_t, visibility="readonly")
     _out: object
     _rows: object
-    _unknown: object
+    _lonely: object
     room: cython.Py_ssize_t
     out: cython.p_ulonglong
     rows: cython.p_int
-    unknown: cython.p_int
+    lonely: cython.p_uchar
     words: cython.p_ulonglong
     first: cython.Py_ssize_t
     width: cython.Py_ssize_t
@@ -72,13 +67,18 @@ class HalfScan:
     end: cython.Py_ssize_t
 
     def __init__(self) -> None:
-        self.clients = self.servers = self.consumers = self.unknown_clients = self.unknown_servers = 0
+        self.clients = self.servers = self.consumers = self.unknown = 0
         self.room = 0
         self._make_room(1024)
 
     def bind(self, fields: tuple) -> None:
         """Where spans have trace id, span id, parent span id, kind, status code, start and end."""
         self.trace, self.span, self.parent, self.kind, self.status, self.start, self.end = fields
+
+    def bind_lonely(self, lonely: object) -> None:
+        """uint8 by label set of clients: 1 for those that need no server."""
+        self._lonely = lonely
+        self.lonely = bytes_at(lonely)
 
     def scan(
         self,
@@ -87,17 +87,17 @@ class HalfScan:
         width: cython.Py_ssize_t,
         rows: object,
         n: cython.Py_ssize_t,
-        of_clients: LabelMemo,
-        of_servers: LabelMemo,
+        of_clients: RowFinder,
+        of_servers: RowFinder,
     ) -> object:
         """Find the halves, clients before servers, with weight 1.
 
         Args:
             words, first, width: The words of row r begin at ``first + r * width``.
             rows: int32[n], the rows to look at; None: rows 0 to n - 1.
-            of_clients, of_servers: Have begun the batch.
+            of_clients, of_servers: Find the label sets of this batch.
         Returns:
-            uint64[clients + servers, 8], valid until the next call. Where the label set is unknown, it is 0.
+            uint64[clients + servers, 8], valid until the next call. Where the label set is unknown, its number is 0.
         """
         is_part: cython.bint = rows is not None
         self._make_room(n)
@@ -106,6 +106,7 @@ class HalfScan:
         self.first = first
         self.width = width
         with cython.nogil:
+            self.unknown = 0
             scan_clients(self, chosen, is_part, n, of_clients)
             scan_servers(self, of_servers)
         return self._out[: self.clients + self.servers]
@@ -114,28 +115,21 @@ class HalfScan:
         """int32[clients + servers], the row of each half; valid until the next scan."""
         return self._rows[: self.clients + self.servers]
 
-    def unknown_halves(self) -> tuple:
-        """int32 each: clients and servers, as rows of ``scan``'s result, whose label set is unknown."""
-        servers = self._unknown[self.clients : self.clients + self.unknown_servers]
-        return self._unknown[: self.unknown_clients], servers
-
-    def label(self, halves: object, numbers: object, memo: LabelMemo) -> None:
-        """Give halves of one side (int32[n], as ``unknown_halves`` gave them) the numbers of their label sets."""
+    def label(self, halves: object, numbers: object) -> None:
+        """Give halves (int32[n], rows of ``scan``'s result) the numbers of their label sets."""
         i: cython.Py_ssize_t
         half: cython.p_int = ints_at(halves)
         number: cython.p_int = ints_at(numbers)
         for i in range(len(halves)):
-            put_label(self, half[i], self.out[half[i] * 8 + 6] >> 32, number[i], memo)
+            put_label(self, half[i], self.out[half[i] * 8 + 6] >> 32, number[i])
 
     def _make_room(self, n: cython.Py_ssize_t) -> None:
         if n > self.room:
             self.room = 2 * n
             self._out = np.empty((self.room, 8), np.uint64)
             self._rows = np.empty(2 * self.room, np.int32)
-            self._unknown = np.empty(self.room, np.int32)
             self.out = words_at(self._out.reshape(-1))
             self.rows = ints_at(self._rows)
-            self.unknown = ints_at(self._unknown)
 
 
 @cython.cfunc
@@ -143,12 +137,12 @@ class HalfScan:
 @cython.nogil
 @cython.exceptval(check=False)
 def put_label(
-    scan: HalfScan, half: cython.Py_ssize_t, flags: cython.ulonglong, number: cython.int, memo: LabelMemo
+    scan: HalfScan, half: cython.Py_ssize_t, flags: cython.ulonglong, number: cython.Py_ssize_t
 ) -> cython.void:
-    """Write the label word of a half; number 0 is the label set of a side that is missing. Clients may need no
-    server.
-    """
-    if number >= 0 and not flags & _SERVER_SIDE and memo.flags[number] & _LONELY:
+    """Write the label word of a half. Clients may need no server."""
+    if number < 0:
+        scan.unknown += 1
+    elif not flags & _SERVER_SIDE and scan.lonely[number]:
         flags |= _ALONE
     scan.out[half * 8 + 6] = (flags << 32) | cython.cast(cython.ulonglong, number + 1)
     scan.out[half * 8 + 7] = _WEIGHT_1
@@ -158,7 +152,7 @@ def put_label(
 @cython.nogil
 @cython.exceptval(check=False)
 def scan_clients(
-    scan: HalfScan, rows: cython.p_int, is_part: cython.bint, n: cython.Py_ssize_t, memo: LabelMemo
+    scan: HalfScan, rows: cython.p_int, is_part: cython.bint, n: cython.Py_ssize_t, labels: RowFinder
 ) -> cython.void:
     """Write the halves of clients and producers; note the rows of the others in the second half of ``rows``."""
     base: cython.p_ulonglong = scan.words
@@ -169,19 +163,15 @@ def scan_clients(
     to: cython.Py_ssize_t
     c: cython.Py_ssize_t = 0
     s: cython.Py_ssize_t = 0
-    unknown: cython.Py_ssize_t = 0
     kind: cython.ulonglong
     flags: cython.ulonglong
-    number: cython.int
     for i in range(n):
         row = rows[i] if is_part else i
         at = scan.first + row * scan.width
         kind = base[at + scan.kind]
+        if i + 4 < n:
+            labels.expect(rows[i + 4] if is_part else i + 4)
         if kind == _CLIENT or kind == _PRODUCER:
-            number = number_of(memo, at)
-            if number < 0:
-                scan.unknown[unknown] = cython.cast(cython.int, c)
-                unknown += 1
             flags = _FAILED if base[at + scan.status] == _ERROR else 0
             if kind == _PRODUCER:
                 flags |= _MESSAGING
@@ -192,7 +182,7 @@ def scan_clients(
             out[to + 3] = base[at + scan.parent]
             out[to + 4] = base[at + scan.start]
             out[to + 5] = base[at + scan.end]
-            put_label(scan, c, flags, number, memo)
+            put_label(scan, c, flags, labels.row_at(row))
             scan.rows[c] = cython.cast(cython.int, row)
             c += 1
         elif kind == _SERVER or kind == _CONSUMER:
@@ -200,13 +190,12 @@ def scan_clients(
             s += 1
     scan.clients = c
     scan.servers = s
-    scan.unknown_clients = unknown
 
 
 @cython.cfunc
 @cython.nogil
 @cython.exceptval(check=False)
-def scan_servers(scan: HalfScan, memo: LabelMemo) -> cython.void:
+def scan_servers(scan: HalfScan, labels: RowFinder) -> cython.void:
     """Write the halves of servers and consumers, whose rows have been noted. One without parent needs no client."""
     base: cython.p_ulonglong = scan.words
     out: cython.p_ulonglong = scan.out
@@ -215,18 +204,14 @@ def scan_servers(scan: HalfScan, memo: LabelMemo) -> cython.void:
     at: cython.Py_ssize_t
     to: cython.Py_ssize_t
     half: cython.Py_ssize_t
-    unknown: cython.Py_ssize_t = 0
     consumers: cython.Py_ssize_t = 0
     flags: cython.ulonglong
-    number: cython.int
     for i in range(scan.servers):
         half = scan.clients + i
         row = scan.rows[scan.room + i]
         at = scan.first + row * scan.width
-        number = number_of(memo, at)
-        if number < 0:
-            scan.unknown[scan.clients + unknown] = cython.cast(cython.int, half)
-            unknown += 1
+        if i + 4 < scan.servers:
+            labels.expect(scan.rows[scan.room + i + 4])
         flags = _SERVER_SIDE | (_FAILED if base[at + scan.status] == _ERROR else 0)
         if base[at + scan.kind] == _CONSUMER:
             flags |= _MESSAGING
@@ -240,10 +225,9 @@ def scan_servers(scan: HalfScan, memo: LabelMemo) -> cython.void:
         out[to + 3] = base[at + scan.span]
         out[to + 4] = base[at + scan.start]
         out[to + 5] = base[at + scan.end]
-        put_label(scan, half, flags, number, memo)
+        put_label(scan, half, flags, labels.row_at(row))
         scan.rows[half] = cython.cast(cython.int, row)
     scan.consumers = consumers
-    scan.unknown_servers = unknown
 
 
 @cython.cfunc

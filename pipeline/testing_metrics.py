@@ -48,6 +48,7 @@ FIELDS = (
     "counts",
     "scale",
     "zero_count",
+    "zero_threshold",
     "offset",
     "quantiles",
     "exemplars",
@@ -65,7 +66,8 @@ def metrics_request(points: Iterable[Mapping[str, Any]]) -> ExportMetricsService
     ``name``, ``kind`` (a member of ``Metric.data``), ``unit``, ``description``, ``temporality`` ("cumulative") and
     ``monotonic`` are those of its metric, which points with equal ones share. All other fields are those of the
     point: ``value`` of gauges and sums, ``count``, ``sum``, ``bounds``, ``counts`` of histograms, ``scale``,
-    ``zero_count``, ``offset``, ``counts`` of exponential ones, ``quantiles`` (a mapping) of summaries.
+    ``zero_count``, ``zero_threshold``, ``offset``, ``counts`` of exponential ones, ``quantiles`` (a mapping) of
+    summaries.
     """
     request = ExportMetricsServiceRequest()
     envelopes = Envelopes(request, "metrics")
@@ -133,6 +135,7 @@ def _point(point: Any, kind: str, fields: Mapping[str, Any]) -> None:
         point.bucket_counts.extend(counts)
     elif kind == "exponential_histogram":
         point.scale, point.zero_count = fields.get("scale", 0), fields.get("zero_count", 0)
+        point.zero_threshold = fields.get("zero_threshold", 0.0)
         point.positive.offset = fields.get("offset", 0)
         point.positive.bucket_counts.extend(counts)
     else:

@@ -45,8 +45,12 @@ format: $(DEVELOP) ## rewrite the sources in the house format
 test: $(DEVELOP) $(BUILT) ## the tests that need nothing but this machine; ARGS="-k edges"
 	$(BIN)/python -m pytest -m "not e2e" $(ARGS)
 
+# Not where no native module is at work, nor simulations, whose kernels have tests of their own that run in both ways.
+NOT_NATIVE := benchmarks config dashboards deploy docs extensions rules test_import_directions.py
+
 test-pure: $(DEVELOP) $(BUILT) ## the fast tests with the native modules uncompiled
-	WEIR_PURE_PYTHON=1 $(BIN)/python -m pytest -m "not e2e" tests/unit tests/contract tests/golden $(ARGS)
+	WEIR_PURE_PYTHON=1 $(BIN)/python -m pytest -m "not e2e and not simulation" tests/unit tests/contract tests/golden \
+		$(NOT_NATIVE:%=--ignore=tests/unit/%) $(ARGS)
 
 test-all: test-pure ## all tests: uncompiled, compiled, and with real components (Prometheus, Node) where they are installed
 	$(BIN)/python -m pytest $(ARGS)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from operator import itemgetter
 from typing import Any
 
 from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
@@ -79,9 +80,11 @@ def exporter(engine: Engine, temporality: AggregationTemporality) -> OTLPMetricE
 
 
 def last_points(engine: Engine) -> dict[tuple[str, str], Any]:
-    """The newest point of each series in the sink, without times."""
+    """The newest point of each series in the sink, without times. Exporters send several requests at once, so that
+    the newest point need not be the one that came last.
+    """
     sink: Any = engine.graph.exporters["sink"]
-    found: dict[tuple[str, str], Any] = {}
+    found: dict[tuple[str, str], tuple[int, Any]] = {}
     for batch in sink.batches:
         request = ExportMetricsServiceRequest.FromString(batch.to_otlp())
         for resource in request.resource_metrics:
@@ -91,11 +94,12 @@ def last_points(engine: Engine) -> dict[tuple[str, str], Any]:
                     assert data.aggregation_temporality == 2
                     for point in data.data_points:
                         labels = sorted(f"{pair.key}={pair.value}" for pair in point.attributes)
-                        point.ClearField("time_unix_nano")
-                        point.ClearField("start_time_unix_nano")
-                        point.ClearField("exemplars")
-                        found[f"{resource.resource}{scope.scope}{metric.name}{metric.unit}", str(labels)] = point
-    return found
+                        key = f"{resource.resource}{scope.scope}{metric.name}{metric.unit}", str(labels)
+                        found[key] = max(found.get(key, (-1, None)), (point.time_unix_nano, point), key=itemgetter(0))
+    for _, point in found.values():
+        for name in ("time_unix_nano", "start_time_unix_nano", "exemplars"):
+            point.ClearField(name)
+    return {key: point for key, (_, point) in found.items()}
 
 
 def page(engine: Engine) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:

@@ -4,6 +4,7 @@ official messages that must remain of them.
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
@@ -33,6 +34,11 @@ _INTEGERS = {
 }
 
 
+_BELOW = [st.integers(0, n) for n in range(6)]
+_COUNT = [st.integers(1, n) for n in range(1, 4)]
+
+
+@cache
 def scalars(field: FieldDescriptor) -> st.SearchStrategy[Any]:
     if field.name in ("trace_id", "span_id", "parent_span_id"):
         size = 16 if field.name == "trace_id" else 8
@@ -50,17 +56,22 @@ def scalars(field: FieldDescriptor) -> st.SearchStrategy[Any]:
     return _KEYS if field.name == "key" else st.text(max_size=5)
 
 
+@cache
+def _oneofs(descriptor: Descriptor) -> dict[str, st.SearchStrategy[str]]:
+    return {oneof.name: st.sampled_from([field.name for field in oneof.fields]) for oneof in descriptor.oneofs}
+
+
 def fill(draw: st.DrawFn, message: Any, depth: int, spine: tuple[str, ...]) -> None:
     """Set some fields of a message; those on the ``spine``, which lead to the items, most often."""
     descriptor: Descriptor = message.DESCRIPTOR
-    chosen = {oneof.name: draw(st.sampled_from(list(oneof.fields))).name for oneof in descriptor.oneofs}
+    chosen = {name: draw(fields) for name, fields in _oneofs(descriptor).items()}
     for field in descriptor.fields:
         if field.containing_oneof is not None and chosen[field.containing_oneof.name] != field.name:
             continue
         on_spine = field.name in spine or field.name == "data_points" or descriptor.name == "Metric"
-        if not draw(st.integers(0, 5 if on_spine else 2)) or (depth > MAX_DEPTH and not on_spine):
+        if not draw(_BELOW[5 if on_spine else 2]) or (depth > MAX_DEPTH and not on_spine):
             continue
-        count = draw(st.integers(1, 3 if on_spine else 2)) if field.is_repeated else 1
+        count = draw(_COUNT[2 if on_spine else 1]) if field.is_repeated else 1
         for _ in range(count):
             if field.message_type is None:
                 value = draw(scalars(field))
@@ -110,12 +121,12 @@ def mend_all(draw: st.DrawFn, signal: str, request: Any) -> None:
         for scope in getattr(resource, scopes):
             for element in getattr(scope, items):
                 if signal != "metrics":
-                    if draw(st.integers(0, 4)):
+                    if draw(_BELOW[4]):
                         mend(signal, element)
                 elif kind := element.WhichOneof("data"):
                     element.name = element.name or "m"
                     for point in getattr(element, kind).data_points:
-                        if draw(st.integers(0, 4)):
+                        if draw(_BELOW[4]):
                             mend(signal, point, getattr(element, kind))
 
 

@@ -14,6 +14,7 @@ from pipeline.demo.shop import FAULT
 from pipeline.testing import START_UNIX_NANO, Harness, span_batch
 from processors.anomaly import Anomaly
 
+pytestmark = pytest.mark.simulation
 STATUS = {True: "error", False: "unset"}
 
 

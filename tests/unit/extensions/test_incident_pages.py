@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -58,11 +58,19 @@ class Weir:
         return self.request(path, "POST", json.dumps(body or {}).encode(), JSON | headers)
 
 
-@pytest.fixture
-def weir() -> Weir:
+@pytest.fixture(scope="module")
+def shop() -> Harness[Anomaly]:
+    """A connector with one incident, which is open."""
     run = Harness(Anomaly, differs_by=["span.card.type"])
     play(run, range(62), lambda tick: {"payment:amex": 8.0} if tick >= 50 else None)
-    return Weir(run)
+    return run
+
+
+@pytest.fixture
+def weir(shop: Harness[Anomaly]) -> Iterator[Weir]:
+    yield Weir(shop)
+    for mute in shop.processor.list_mutes():
+        shop.processor.unmute_incident(mute["id"])
 
 
 def problems(answer: Response, schema: str) -> list[str]:

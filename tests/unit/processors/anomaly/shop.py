@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from typing import Any
 
 import numpy as np
@@ -89,10 +89,13 @@ def play(
     fault: Callable[[int], Fault | None] = lambda _: None,
     seed: int = 0,
     traces: int = 12,
+    restarts: Container[int] = (),
 ) -> list[Change]:
-    """Send ticks; returns what happened to incidents."""
+    """Send ticks, with a restart before some; returns what happened to incidents."""
     changes: list[Change] = []
     for tick in ticks:
+        if tick in restarts:
+            run.restart()
         send(run, calls(tick, seed, traces, fault=fault(tick)))
         changes += run.processor.take_changes()
     return changes

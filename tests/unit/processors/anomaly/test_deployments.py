@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from pipeline.testing import Harness, span_batch
 from processors.anomaly import Anomaly
 from processors.anomaly.deployments import Deployments
 from processors.anomaly.incidents import Change
 from tests.unit.processors.anomaly.shop import Fault, calls
 
+pytestmark = pytest.mark.simulation
 SECOND = 1_000_000_000
 
 

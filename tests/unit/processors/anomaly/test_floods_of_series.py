@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Span
@@ -12,6 +13,7 @@ from pipeline.testing import START_UNIX_NANO, Harness
 from processors.anomaly import Anomaly
 from processors.anomaly.series_bank import DURATION, REFUSED, Series, SeriesBank
 
+pytestmark = pytest.mark.simulation
 SERIES = 1_000_000
 REQUEST = 50_000
 DIGITS = 7

@@ -16,6 +16,7 @@ from processors.anomaly.series_bank import DURATION, Series, SeriesBank
 from processors.anomaly.symptoms import FORGOTTEN_TICKS, MATURE_TICKS, Symptoms
 from tests.unit.processors.anomaly.shop import Fault, calls, play, send, told
 
+pytestmark = pytest.mark.simulation
 FIRST, LAST = 130, 310
 """Ticks of a fault of half an hour."""
 START = 1_767_225_600
@@ -61,15 +62,11 @@ def test_a_fault_that_becomes_milder_is_not_over() -> None:
     assert tick_of(changes[-1]) > LAST
 
 
-def test_a_restart_in_the_middle_of_a_lasting_fault_gives_the_same_events() -> None:
+def test_restarts_during_a_lasting_fault_and_after_it_give_the_same_events() -> None:
     fault = lasting({"payment": 3.0})
     running = told(play(Harness(Anomaly), range(LAST + 30), fault))
-    for stop in (FIRST + 10, FIRST + 100, LAST + 3):
-        run = Harness(Anomaly)
-        changes = play(run, range(stop), fault)
-        run.restart()
-        changes += play(run, range(stop, LAST + 30), fault)
-        assert told(changes) == running
+    restarts = (FIRST + 10, FIRST + 100, LAST + 3)
+    assert told(play(Harness(Anomaly), range(LAST + 30), fault, restarts=restarts)) == running
 
 
 def test_telemetry_that_is_away_for_some_minutes_does_not_end_an_incident() -> None:

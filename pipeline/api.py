@@ -7,8 +7,8 @@ A processor is a synchronous object with one method per signal. The engine's pro
 3. Only declared columns (``reads``) are visible. The decoder materialises the union over the graph; everything else
    stays in the original bytes, which is also what a forwarding exporter sends.
 4. Time arrives only through ``tick`` and ``settings.clock``, so a test owns it.
-5. Instruments of ``settings.meter`` are cumulative, limited in series, expired when idle, collected and checkpointed by
-   the engine. A processor whose state is all in them needs no ``snapshot``.
+5. Instruments of ``settings.meter`` are cumulative, limited in series, expired when idle where ``Limits`` say so,
+   collected and checkpointed by the engine. A processor whose state is all in them needs no ``snapshot``.
 6. Order: ``restore?`` → ``start`` → (``process_*`` | ``tick`` | ``snapshot``)* → last ``tick`` → ``shutdown``.
    ``shutdown`` works twice and without ``start``.
 7. An exception counts as ``outcome=failure``: ``error_mode: ignore`` passes the batch on unchanged, ``propagate``
@@ -31,8 +31,10 @@ from pipeline.errors import (
     RetryableError,
     WeirError,
 )
+from pipeline.model.editor import REMOVED
 from pipeline.model.emitted_logs import LogEmitter, LogRecord
 from pipeline.model.exemplars import SpanIds
+from pipeline.model.limits import Limits
 from pipeline.model.logs import LogBatch
 from pipeline.model.meter import Counter, ExponentialHistogram, Gauge, Histogram, Meter, UpDownCounter
 from pipeline.model.metrics import MetricBatch
@@ -43,6 +45,7 @@ if TYPE_CHECKING:
     from pipeline.telemetry import ComponentTelemetry
 
 __all__ = [
+    "REMOVED",
     "SIGNALS",
     "Clock",
     "Column",
@@ -60,6 +63,7 @@ __all__ = [
     "IncidentKeeper",
     "Intake",
     "Label",
+    "Limits",
     "LogBatch",
     "LogEmitter",
     "LogRecord",

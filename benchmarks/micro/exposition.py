@@ -8,7 +8,7 @@ from functools import partial
 import prometheus_client
 
 from benchmarks.measure import Row, Settings, compare, cpu_in_turns
-from pipeline.api import Meter
+from pipeline.api import Limits, Meter
 from pipeline.exporters.exposition import Exposition, ExpositionOptions
 from pipeline.http_server import Request
 from pipeline.service.clock import SystemClock
@@ -31,9 +31,13 @@ def weir_page(counters: int, histograms: int) -> Exposition:
     """Return what answers scrapes of a meter with these series."""
     clock = SystemClock()
     meter = Meter("benchmark", clock)
-    calls = meter.counter("traces.span.metrics.calls", labels=LABELS, max_series=counters)
+    calls = meter.counter("traces.span.metrics.calls", labels=LABELS, limits=Limits(max_series=counters))
     duration = meter.histogram(
-        "traces.span.metrics.duration", unit="s", labels=LABELS, buckets=DEFAULT_BUCKETS_S, max_series=histograms
+        "traces.span.metrics.duration",
+        unit="s",
+        labels=LABELS,
+        buckets=DEFAULT_BUCKETS_S,
+        limits=Limits(max_series=histograms),
     )
     for number in range(counters):
         calls.add(values(number), float(number))

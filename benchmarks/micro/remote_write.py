@@ -11,7 +11,7 @@ from functools import partial
 
 from benchmarks.measure import Row, Settings, compare, cpu_in_turns
 from benchmarks.micro.exposition import LABELS, MILLI, values
-from pipeline.api import Meter, MetricSnapshot
+from pipeline.api import Limits, Meter, MetricSnapshot
 from pipeline.codec.prometheus_families import assemble
 from pipeline.codec.prometheus_labels import Format, LabelOptions, LabelWriter
 from pipeline.codec.prometheus_names import Escaping, Namer
@@ -31,7 +31,7 @@ def snapshot(series: int) -> MetricSnapshot:
     """A counter with so many series."""
     clock = SystemClock()
     meter = Meter("benchmark", clock)
-    calls = meter.counter("traces.span.metrics.calls", labels=LABELS, max_series=series)
+    calls = meter.counter("traces.span.metrics.calls", labels=LABELS, limits=Limits(max_series=series))
     for number in range(series):
         calls.add(values(number), float(number))
     return meter.collect(clock.unix_nano())

@@ -28,9 +28,7 @@ class DropHealthChecks(Processor):
     def process_traces(self, spans: SpanBatch) -> SpanBatch:
         """The spans that are not health checks."""
         is_check = spans["span.url.path"].isin(self.paths)
-        checks = spans.where(is_check)
-        if len(checks):
-            self.dropped.add(checks.group_by("resource.service.name"))
+        self.dropped.add(spans.where(is_check))
         return spans.where(~is_check)
 
     def process_metrics(self, metrics: MetricBatch) -> MetricBatch:

@@ -7,7 +7,6 @@ engine's lock; what ``collect`` returns may be rendered anywhere.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from itertools import count
 from typing import TypeVar
 
@@ -116,12 +115,12 @@ class Meter:
         labels: Labels = (),
         *,
         per_resource: bool = False,
-        max_series: int | None = None,
+        limits: Limits | None = None,
         table: SeriesTable | None = None,
         exemplars: bool = False,
     ) -> Counter:
-        """A sum that only grows. ``table`` takes the place of ``labels``, ``per_resource`` and ``max_series``."""
-        table = self._table(table, labels, per_resource, max_series)
+        """A sum that only grows. ``table`` takes the place of ``labels``, ``per_resource`` and ``limits``."""
+        table = self._table(table, labels, per_resource, limits)
         return self._register(Counter(self._new(name), unit, description, table, exemplars))
 
     def up_down_counter(
@@ -132,11 +131,11 @@ class Meter:
         labels: Labels = (),
         *,
         per_resource: bool = False,
-        max_series: int | None = None,
+        limits: Limits | None = None,
         table: SeriesTable | None = None,
     ) -> UpDownCounter:
         """A sum that may also fall."""
-        table = self._table(table, labels, per_resource, max_series)
+        table = self._table(table, labels, per_resource, limits)
         return self._register(UpDownCounter(self._new(name), unit, description, table))
 
     def gauge(
@@ -147,11 +146,11 @@ class Meter:
         labels: Labels = (),
         *,
         per_resource: bool = False,
-        max_series: int | None = None,
+        limits: Limits | None = None,
         table: SeriesTable | None = None,
     ) -> Gauge:
         """The latest value."""
-        table = self._table(table, labels, per_resource, max_series)
+        table = self._table(table, labels, per_resource, limits)
         return self._register(Gauge(self._new(name), unit, description, table))
 
     def histogram(
@@ -164,12 +163,12 @@ class Meter:
         buckets: Sequence[float] = DEFAULT_BUCKETS_S,
         resolution: float = 1e-9,
         per_resource: bool = False,
-        max_series: int | None = None,
+        limits: Limits | None = None,
         table: SeriesTable | None = None,
         exemplars: bool = False,
     ) -> Histogram:
         """Counts per bucket, and a sum kept exactly in multiples of ``resolution``."""
-        table = self._table(table, labels, per_resource, max_series)
+        table = self._table(table, labels, per_resource, limits)
         return self._register(Histogram(self._new(name), unit, description, table, buckets, resolution, exemplars))
 
     def exponential_histogram(
@@ -182,12 +181,12 @@ class Meter:
         max_size: int = 160,
         resolution: float = 1e-9,
         per_resource: bool = False,
-        max_series: int | None = None,
+        limits: Limits | None = None,
         table: SeriesTable | None = None,
         exemplars: bool = False,
     ) -> ExponentialHistogram:
         """Base-2 exponential histogram of at most ``max_size`` buckets."""
-        table = self._table(table, labels, per_resource, max_series)
+        table = self._table(table, labels, per_resource, limits)
         return self._register(
             ExponentialHistogram(self._new(name), unit, description, table, max_size, resolution, exemplars)
         )
@@ -266,11 +265,10 @@ class Meter:
     # -- inside ------------------------------------------------------------------------------------
 
     def _table(
-        self, table: SeriesTable | None, labels: Labels, per_resource: bool, max_series: int | None
+        self, table: SeriesTable | None, labels: Labels, per_resource: bool, limits: Limits | None
     ) -> SeriesTable:
         if table is not None:
             return table
-        limits = self.limits if max_series is None else replace(self.limits, max_series=max_series)
         return self.table(labels, per_resource=per_resource, limits=limits)
 
     def _new(self, name: str) -> str:

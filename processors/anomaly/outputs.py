@@ -86,7 +86,7 @@ class Outputs:
             buckets=SECONDS,
             # A table of its own: with a row shared with ``detect``, its series would begin with the first alarm, and
             # its own first value would not be preceded by the zero that rate() needs (docs/decisions/0006).
-            max_series=1,
+            limits=Limits(max_series=1),
             exemplars=True,
         )
         self._rows = np.zeros(0, np.int32)

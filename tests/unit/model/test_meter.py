@@ -20,7 +20,7 @@ def test_instruments_with_the_same_labels_share_a_table() -> None:
     calls = meter.counter("c", labels=("name", "kind"))
     duration = meter.histogram("d", labels=("name", label("kind")))
     other = meter.counter("o", labels=("kind", "name"))
-    small = meter.counter("s", labels=("name", "kind"), max_series=5)
+    small = meter.counter("s", labels=("name", "kind"), limits=Limits(max_series=5))
     assert calls.table is duration.table
     assert len({id(one.table) for one in (calls, other, small)}) == 3
     assert meter.table(("name", "kind")) is calls.table

@@ -1,8 +1,9 @@
-"""Threads for grpcio's synchronous server that slow senders cannot use up.
+"""Threads for grpcio's synchronous server that neither slow senders nor slow pipelines can use up.
 
 grpcio gives a call to a thread before its message has arrived, so with a fixed pool as many senders as there are
-threads stop everybody else by sending nothing. Here a call that waits for its message is not counted as work: while
-calls wait, threads are added, and a call that waits too long is cancelled.
+threads stop everybody else by sending nothing. Here a call that waits, for its message or for pipelines that do not
+go on, is not counted as work: while calls wait, threads are added, so that others are answered, be it with "later".
+A call that waits too long for its message is cancelled.
 
 Measured with 25 kB requests, this executor costs 15 to 25 % less CPU per call than ``ThreadPoolExecutor``, whose
 futures and locks nobody needs here.
@@ -16,7 +17,9 @@ from collections.abc import Callable
 from concurrent.futures import Executor
 from typing import Any, Protocol
 
-BASE_THREADS = 4
+# One works while the other waits for its message. More only take turns at the interpreter lock: with four a request
+# takes a tenth more CPU time.
+BASE_THREADS = 2
 # Each may hold one message of the largest size.
 MAX_THREADS = 64
 TICK_S = 0.1
@@ -71,7 +74,10 @@ class GrpcWorkers(Executor):
     def __init__(self, receive_timeout_s: float) -> None:
         self._timeout_ticks = receive_timeout_s / TICK_S
         self._tasks: queue.SimpleQueue[tuple[Ticket, Callable[..., Any], tuple[Any, ...]] | None] = queue.SimpleQueue()
+        self._begun: dict[int, int] = {}
+        """Threads that handle a call → the tick in which they got it."""
         self._waiting: dict[Cancellable, int] = {}
+        """Calls whose message has not arrived → their threads."""
         self._lock = threading.Lock()
         self._threads = 0
         self._wanted = BASE_THREADS
@@ -103,7 +109,7 @@ class GrpcWorkers(Executor):
             TimeoutError: It did not arrive in time.
             ConnectionAbortedError: The call is over: the sender has gone, or its message is too large.
         """
-        self._waiting[call] = self._tick
+        self._waiting[call] = threading.get_ident()
         payload: bytes | None = None
         is_aborted = False
         try:
@@ -119,14 +125,17 @@ class GrpcWorkers(Executor):
         return payload
 
     def _work(self) -> None:
+        thread = threading.get_ident()
         while True:
             task = self._tasks.get()
             if task is None:
                 break
             ticket, function, arguments = task
+            self._begun[thread] = self._tick
             try:
                 function(*arguments)
             finally:
+                self._begun.pop(thread, None)
                 ticket.done()
                 del task, ticket, function, arguments  # a call must not live until the next one comes
             if self._threads > self._wanted:
@@ -140,14 +149,16 @@ class GrpcWorkers(Executor):
             self._look()
 
     def _look(self) -> None:
-        ages = [(self._tick - begun, call) for call, begun in list(self._waiting.items())]
-        stalled = sorted((each for each in ages if each[0] >= 1), key=lambda each: -each[0])
+        ages = {thread: self._tick - begun for thread, begun in dict(self._begun).items()}
+        waiting = [(ages[thread], thread, call) for call, thread in list(self._waiting.items()) if thread in ages]
+        stalled = {thread for _, thread, _ in waiting} | {thread for thread, age in ages.items() if age > 1}
         self._wanted = min(MAX_THREADS, BASE_THREADS + len(stalled))
         self._add_threads(self._wanted - self._threads)
         too_many = BASE_THREADS + len(stalled) - MAX_THREADS
-        for position, (age, call) in enumerate(stalled):
+        for position, (age, thread, call) in enumerate(sorted(waiting, key=lambda each: -each[0])):
             crowded = position < too_many and age * TICK_S >= CROWDED_WAIT_S
             if (crowded or age >= self._timeout_ticks) and self._waiting.pop(call, None) is not None:
+                self._begun.pop(thread, None)
                 call.cancel()
 
     def _add_threads(self, n: int) -> None:

@@ -1,4 +1,4 @@
-"""Slow senders get threads of their own, and not for ever."""
+"""Slow senders get threads of their own, and not for ever; slow pipelines do not keep others from an answer."""
 
 from __future__ import annotations
 
@@ -80,6 +80,26 @@ def test_senders_that_stall_do_not_stop_others(workers: GrpcWorkers) -> None:
     for call in stalled:
         call.arrived.set()
     assert all(event.wait(WAIT_S) for event in done)
+
+
+def test_pipelines_that_do_not_go_on_do_not_keep_others_from_an_answer(workers: GrpcWorkers) -> None:
+    go_on = threading.Event()
+    done = threading.Semaphore(0)
+    for _ in range(BASE_THREADS):
+        workers.submit(go_on.wait, WAIT_S).add_done_callback(lambda ticket: done.release())
+    pause = threading.Event()
+    while len(workers._begun) < BASE_THREADS:
+        pause.wait(0.005)
+    quick = Call()
+    quick.arrived.set()
+    answered = submit(workers, quick)
+    tick(workers)
+    assert workers._threads == BASE_THREADS, "what goes on for less than a tick is work"
+    tick(workers)
+    assert answered.wait(WAIT_S), "a thread was added"
+    assert quick.outcome == b"message"
+    go_on.set()
+    assert all(done.acquire(timeout=WAIT_S) for _ in range(BASE_THREADS))
 
 
 def test_a_message_that_does_not_come_is_not_waited_for_beyond_the_deadline(workers: GrpcWorkers) -> None:

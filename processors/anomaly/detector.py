@@ -114,7 +114,29 @@ def make(name: str, parameters: Mapping[str, Any]) -> Detector:
         made: Detector = entry.load()(**parameters)
     except (TypeError, ValueError, ImportError) as error:
         raise ConfigError([f'detector "{name}": {error}']) from error
+    missing = [method for method in vars(Detector) if method[0] != "_" and not callable(getattr(made, method, None))]
+    if missing:
+        what = f'detector "{name}" has no {", ".join(missing)}'
+        raise ConfigError([f"{what}; RowArrays has most of what Detector in processors.anomaly.detector asks for"])
     return made
+
+
+def scored(detector: Detector, matrix: Matrix) -> tuple[Floats, tuple[Floats, Floats]]:
+    """What a detector says of a tick: surprise float64[n], and the band (lower, upper), NaN where it has none.
+
+    Raises:
+        ValueError: It gave something other than ``Detector`` asks for, which numpy could spread over all series.
+    """
+    surprise = detector.score(matrix)
+    band = detector.expected() or (np.full(len(matrix), np.nan),) * 2
+    whose = f"detector {type(detector).__name__}"
+    if np.shape(band) != (2, len(matrix)):
+        raise ValueError(f"{whose}: expected gave {np.shape(band)}, not lower and upper of {len(matrix)} series")
+    if np.shape(surprise) != (len(matrix),) or np.isnan(surprise).any():
+        raise ValueError(
+            f"{whose}: score gave {np.shape(surprise)} or NaN, not a number for each of {len(matrix)} series"
+        )
+    return surprise, band
 
 
 class RowArrays:

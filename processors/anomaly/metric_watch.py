@@ -18,7 +18,7 @@ import numpy.typing as npt
 from pipeline.model.last_values import snapshots_of
 from pipeline.model.metrics import MetricBatch
 from pipeline.model.snapshot import Metric, MetricKind, MetricSnapshot, Temporality
-from processors.anomaly.detector import Array, Bools, Detector, Floats, Matrix
+from processors.anomaly.detector import Array, Bools, Detector, Floats, Matrix, scored
 from processors.anomaly.local_time import LocalTime
 from processors.anomaly.series_bank import METRIC, REFUSED, Series, SeriesBank
 
@@ -93,9 +93,7 @@ class MetricWatch:
         offset = self._local.utc_offset_s(second)
         matrix = Matrix(mean, np.zeros(len(mean)), count, self.bank.fall, second, utc_offset_s=offset)
         self._resize()
-        surprise = self.detector.score(matrix)
-        unknown = np.full(len(mean), np.nan)
-        band = self.detector.expected() or (unknown, unknown)
+        surprise, band = scored(self.detector, matrix)
         self.detector.learn(matrix, np.zeros(len(mean), bool))
         return Judged(matrix, surprise, band)
 

@@ -18,7 +18,7 @@ from processors.anomaly import checkpoint, own_metrics
 from processors.anomaly.book import Book
 from processors.anomaly.config import Config as AnomalyConfig
 from processors.anomaly.deployments import NAME_COLUMN, VERSION_COLUMN, Deployments
-from processors.anomaly.detector import Floats, Matrix, make
+from processors.anomaly.detector import Floats, Matrix, make, scored
 from processors.anomaly.differences import Differences
 from processors.anomaly.evidence import Evidence
 from processors.anomaly.explanation import differing, findings_of, sentences_of, strongest_rows
@@ -252,10 +252,9 @@ class Anomaly(Processor):
             self.evidence.resize(len(matrix))
             self.symptoms.resize(len(matrix))
         ill = self.evidence.total > FROZEN_FROM  # before this tick: a burst of one tick belongs to a series' nature
-        surprise = self._detector.score(matrix)
+        surprise, band = scored(self._detector, matrix)
         before = self.evidence.total.copy()
         self.evidence.add(surprise, matrix, self.bank)
-        band = self._detector.expected() or (np.full(len(matrix), np.nan),) * 2
         spans = Strangest(self.inputs, joined, (band[0] + band[1]) / 2)
         self._outputs.show_series(self.bank, matrix, self.evidence.total, band)
         self._outputs.show_turns(self.bank, matrix, before, self.evidence.total, band, spans)

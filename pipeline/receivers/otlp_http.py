@@ -57,6 +57,7 @@ class OtlpHttp:
         self._authenticator = authenticator
         self._delivery = delivery
         self._routes = {config.path_of(signal.name): signal for signal in SIGNALS.values()}
+        self._limits = {PROTOBUF: config.max_body_bytes, JSON: config.max_json_bytes}
         self._encodings = frozenset(config.compression_algorithms) - {""} | {"identity"}
         # RFC 9110 sections 15.5.2, 15.5.6 and 15.5.16
         self._more_headers = {405: {"allow": "POST"}, 415: {"accept-encoding": ", ".join(sorted(self._encodings))}}
@@ -114,7 +115,7 @@ class OtlpHttp:
                 request, 415, f"the content encoding must be one of {', '.join(sorted(self._encodings))}"
             )
         length = int(headers.get("content-length", "0"))
-        if length > self._limit(content_type):
+        if length > self._limits[content_type]:
             return self.refuse(request, 413, "the body is larger than the limit")
         try:
             self._delivery.admission.check(length)
@@ -156,7 +157,7 @@ class OtlpHttp:
         return replace(response, headers={**self._config.response_headers, **response.headers, **more})
 
     def _accept(self, request: Request, signal: Signal, content_type: str) -> Outcome:
-        payload, encoding, limit = request.body, _content_encoding(request), self._limit(content_type)
+        payload, encoding, limit = request.body, _content_encoding(request), self._limits[content_type]
         if encoding != "identity":
             payload = decompress(payload, encoding, limit)
         elif len(payload) > limit:  # a chunked body does not announce its length
@@ -176,9 +177,6 @@ class OtlpHttp:
     def _error(self, error: Exception, signal: Signal, content_type: str) -> Response:
         answer: Answer = self._delivery.refuse_error(error, signal.name, TRANSPORT)
         return http_response(answer, content_type)
-
-    def _limit(self, content_type: str) -> int:
-        return self._config.max_json_bytes if content_type == JSON else self._config.max_body_bytes
 
 
 @lru_cache(maxsize=64)

@@ -7,7 +7,7 @@ matrix of bytes whose rows are messages. The protobuf classes make one message o
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -87,10 +87,10 @@ def _template(columns: dict[str, Any], row: int) -> tuple[npt.NDArray[np.uint8],
         span_id=_SPAN,
         parent_span_id=_PARENT if has_parent else b"",
         name=names[codes[row]],
-        kind=int(columns["kind"][row]),
+        kind=cast(Any, int(columns["kind"][row])),
         start_time_unix_nano=_START,
         end_time_unix_nano=_END,
-        status=Status(code=int(columns["status_code"][row])),
+        status=Status(code=cast(Any, int(columns["status_code"][row]))),
     )
     encoded = ScopeSpans(spans=[span]).SerializeToString()
     marks = (_TRACE, _SPAN, _PARENT, _START.to_bytes(8, "little"), _END.to_bytes(8, "little"))

@@ -45,7 +45,7 @@ def main() -> int:
 
     logging.getLogger("weir").setLevel(logging.CRITICAL)
     thresholds = json.loads(arguments.thresholds.read_text()) if arguments.thresholds else {}
-    thresholds.setdefault("spans", Config().threshold)
+    thresholds.setdefault("spans", Config.model_validate({}).threshold)
     arguments.out.mkdir(parents=True, exist_ok=True)
     console = Console(width=140)
     streams = span_streams(arguments.kit, arguments.split, arguments.thin)

@@ -99,7 +99,7 @@ def numbers(first: int, n: int) -> MetricBatch:
 
 def records(first: int, n: int) -> LogBatch:
     """n log records."""
-    logs = [
+    logs: list[dict[str, Any]] = [
         {"body": f"message {number % 3}", "severity": ("info", "error")[number % 2], "trace_id": number.to_bytes(16)}
         | {"service": ("cart", "pay")[number % 2], "attributes": {"http.route": f"/r/{number % 4}", "n": number}}
         for number in range(first + 1, first + n + 1)

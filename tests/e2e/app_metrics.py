@@ -81,9 +81,9 @@ def metric(name: str, unit: str, kind: str, attributes: dict[str, Any], now: int
         one.positive.bucket_counts.extend([1, 0, 0, 0, 3])
         one.negative.bucket_counts.extend([2, 1])
     else:
-        one = found.summary.data_points.add(**point, count=5, sum=2.5)
-        one.quantile_values.add(quantile=0.5, value=0.4)
-        one.quantile_values.add(quantile=0.99, value=0.9)
+        summary = found.summary.data_points.add(**point, count=5, sum=2.5)
+        summary.quantile_values.add(quantile=0.5, value=0.4)
+        summary.quantile_values.add(quantile=0.99, value=0.9)
     return found
 
 

@@ -84,7 +84,7 @@ class Collector:
             raise AssertionError((self._folder / "collector.log").read_text()[-2_000:]) from error
 
     def _config(self) -> dict[str, Any]:
-        exporter = {"endpoint": f"http://127.0.0.1:{self._sink.server_port}", "compression": "none"}
+        exporter: dict[str, Any] = {"endpoint": f"http://127.0.0.1:{self._sink.server_port}", "compression": "none"}
         # Without a queue it answers when the request has come through.
         exporter |= {"sending_queue": {"enabled": False}, "retry_on_failure": {"enabled": False}}
         receivers, pipelines = {}, {}

@@ -117,7 +117,7 @@ class MetricsServer:
     def _is_ready(self) -> None:
         assert self._child is not None
         if self._child.poll() is not None:
-            pytest.fail(f"{self._child.args} has ended: {self.log}")
+            pytest.fail(f"{self._child.args!r} has ended: {self.log}")
         try:
             with urllib.request.urlopen(f"{self.url}{self.ready_path}", timeout=5) as answer:
                 assert answer.status == 200

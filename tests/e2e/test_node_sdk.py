@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -54,7 +54,7 @@ def ports(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, int]]:
 def samples(port: int, name: str, **labels: str) -> dict[tuple[str, ...], float]:
     """Values of a metric by the values of some labels, all others added up; "" asks for any value."""
     _, page = get(f"http://127.0.0.1:{port}/metrics")
-    found: Counter[tuple[str, ...]] = Counter()
+    found: defaultdict[tuple[str, ...], float] = defaultdict(float)
     for family in text_string_to_metric_families(page):
         for sample in family.samples:
             known = {label: sample.labels.get(label, "") for label in labels}

@@ -168,7 +168,7 @@ def compared(request: ExportMetricsServiceRequest) -> ExportMetricsServiceReques
     for resource in out.resource_metrics:
         for scope in resource.scope_metrics:
             for metric in scope.metrics:
-                for point in getattr(metric, metric.WhichOneof("data")).data_points:
+                for point in getattr(metric, metric.WhichOneof("data") or "").data_points:
                     point.attributes.sort(key=lambda pair: pair.key)
     return out
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from pipeline.api import MetricSnapshot, Settings
-from pipeline.exporters.prometheusremotewrite import RemoteWriteExporter
+from pipeline.exporters.prometheusremotewrite import RemoteWriteConfig, RemoteWriteExporter
 from pipeline.model.meter import Meter
 from pipeline.service.clock import SystemClock
 from pipeline.telemetry import ComponentTelemetry, OwnMetrics
@@ -35,7 +35,7 @@ def exporter(url: str, **config: Any) -> Iterator[tuple[RemoteWriteExporter, Own
     clock = SystemClock()
     telemetry = ComponentTelemetry("exporter", "prometheusremotewrite", clock, own)
     settings = Settings("prometheusremotewrite", clock, Meter("test", clock), telemetry)
-    checked = RemoteWriteExporter.Config.model_validate({"endpoint": url, "disable_scope_info": True, **config})
+    checked = RemoteWriteConfig.model_validate({"endpoint": url, "disable_scope_info": True, **config})
     running = RemoteWriteExporter(checked, settings)
     running.start(lambda: ())
     try:

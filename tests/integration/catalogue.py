@@ -11,7 +11,7 @@ L5 (memory) and L7 (deadlines) are with the floods and in the catalogues of the 
 from __future__ import annotations
 
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
@@ -107,7 +107,7 @@ def check_metrics(case: Case, weir: RunningEngine) -> int:
     observed = [one for one in expected.values() if one.buckets]
     assert weir.total(f"{DURATION}_count") == sum(sum(one.buckets) for one in observed)
     assert round(weir.total(f"{DURATION}_sum") * 1e9) == sum(one.sum_ns for one in observed)
-    buckets: Counter[float] = Counter()
+    buckets: defaultdict[float, float] = defaultdict(float)
     for labels, value in weir.samples(f"{DURATION}_bucket").items():
         buckets[float(dict(labels)["le"])] += value
     cumulative = [sum(sum(one.buckets[: n + 1]) for one in observed) for n in range(17)]
@@ -175,7 +175,7 @@ def valid(span: Span) -> bool:
 
 def added_up(series: Iterable[tuple[Key, int]]) -> dict[Labels, int]:
     """Series of an oracle under the labels that they have on the page."""
-    found: Counter[Labels] = Counter()
+    found: defaultdict[Labels, int] = defaultdict(int)
     for key, value in series:
         found[frozenset((name.replace(".", "_"), shown(label)) for name, label in key if label)] += value
     return dict(found)
@@ -188,7 +188,7 @@ def shown(text: str) -> str:
 
 def by_names(samples: dict[Labels, float]) -> dict[Labels, float]:
     """Samples by the standard labels, others added up."""
-    found: Counter[Labels] = Counter()
+    found: defaultdict[Labels, float] = defaultdict(float)
     for labels, value in samples.items():
         found[frozenset(pair for pair in labels if pair[0] in NAMES)] += value
     return dict(found)

@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.codec.otlp_encode import varint
+from pipeline.model.any_value import key_values
 from pipeline.service.clock import SystemClock
 from pipeline.testing import span_message
-from pipeline.testing_spans import key_values
 
 DIGITS = "00000000"
 

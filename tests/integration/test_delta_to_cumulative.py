@@ -75,7 +75,7 @@ class Application:
 
 
 def exporter(engine: Engine, temporality: AggregationTemporality) -> OTLPMetricExporter:
-    preferred = dict.fromkeys((Counter, UpDownCounter, Histogram), temporality)
+    preferred: dict[type, AggregationTemporality] = dict.fromkeys((Counter, UpDownCounter, Histogram), temporality)
     return OTLPMetricExporter(endpoint=f"{address(engine)}/v1/metrics", preferred_temporality=preferred)
 
 
@@ -90,7 +90,7 @@ def last_points(engine: Engine) -> dict[tuple[str, str], Any]:
         for resource in request.resource_metrics:
             for scope in resource.scope_metrics:
                 for metric in scope.metrics:
-                    data = getattr(metric, metric.WhichOneof("data"))
+                    data = getattr(metric, metric.WhichOneof("data") or "")
                     assert data.aggregation_temporality == 2
                     for point in data.data_points:
                         labels = sorted(f"{pair.key}={pair.value}" for pair in point.attributes)

@@ -7,6 +7,8 @@ Must never regress: an attribute that is set is a dimension of ``span_metrics``;
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from pipeline.errors import ConfigError
@@ -95,8 +97,8 @@ def test_edits_for_one_pipeline_are_not_seen_in_another() -> None:
     with RunningEngine(TWO_PIPELINES) as weir:
         assert weir.send(SPANS).outcome == "ok"
         calls = [dict(labels) for labels in weir.samples(CALLS)]
-        edited = weir.engine.graph.exporters["spans/edited"].batches
-        untouched = weir.engine.graph.exporters["spans"].batches
+        sinks: dict[str, Any] = weir.engine.graph.exporters
+        edited, untouched = sinks["spans/edited"].batches, sinks["spans"].batches
     assert {one["user"] for one in calls} == {"ann", "bob"}
     assert {one["service_name"] for one in calls} == {"cart", "pay"}
     assert [batch.to_otlp() for batch in untouched] == [SPANS]

@@ -10,6 +10,7 @@ import http.client
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
@@ -112,7 +113,7 @@ def assert_calm_is_counted(weir: Weir) -> None:
     [("span names", {"name": f"GET /{DIGITS}"}), ("a dimension", {"attributes": {"http.route": f"/{DIGITS}"}})],
 )
 def test_row_37_a_million_values_end_in_one_series_with_exact_totals(
-    what: str, fields: dict[str, object], weir: Weir
+    what: str, fields: dict[str, Any], weir: Weir
 ) -> None:
     weir.send(calm("before"))
     weir.flood(requests(MILLION, kind="internal", **fields))

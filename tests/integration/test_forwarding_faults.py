@@ -43,7 +43,7 @@ service:
 """
 FAST = "retry_on_failure: {initial_interval: 10ms, max_interval: 50ms, max_elapsed_time: 60s}"
 CODES = grpc.StatusCode
-KINDS = {"otlp": grpc_destination, "otlphttp": http_destination}
+KINDS: dict[str, Any] = {"otlp": grpc_destination, "otlphttp": http_destination}
 SCRIPTS: dict[str, list[Any]] = {
     "otlp": [Failure(CODES.UNAVAILABLE), busy(0.05, CODES.RESOURCE_EXHAUSTED), Failure(CODES.ABORTED)],
     "otlphttp": [Reply(503), Reply(429, {"retry-after": "0"}), Reply(413), Reply(act=reset), Reply(504)],

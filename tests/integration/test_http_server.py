@@ -56,7 +56,8 @@ SLOW = {
 @pytest.mark.parametrize("name", SLOW)
 def test_each_wait_has_a_deadline_of_its_own(name: str) -> None:
     sent, status, timeout = SLOW[name]
-    with serving(**{timeout: 0.2}) as server, Client(server.address) as client:
+    timeouts: dict[str, Any] = {timeout: 0.2}
+    with serving(**timeouts) as server, Client(server.address) as client:
         client.send(sent)
         if status is not None:
             assert client.answer().status == status

@@ -43,7 +43,7 @@ class Exporting:
         self.clock = WallClock()
         self.own = OwnMetrics()
         telemetry = ComponentTelemetry("exporter", "push", self.clock, self.own)
-        checked = cls.Config.model_validate({"retry_on_failure": FAST} | config)
+        checked: Any = cls.Config.model_validate({"retry_on_failure": FAST} | config)
         self.exporter: Any = cls(checked, Settings("push", self.clock, Meter("test", self.clock), telemetry))
         self.exporter.start(list)
 
@@ -175,7 +175,9 @@ def test_a_muted_incident_ends_its_alert() -> None:
 
 
 def test_what_may_pass_is_tried_again_in_order_and_what_may_not_is_counted() -> None:
-    busy, broken, wrong = (429, {"retry-after": "0"}, {}), (500, {}, {}), (400, {}, {"message": "bad label"})
+    busy: Any = (429, {"retry-after": "0"}, {})
+    broken: Any = (500, {}, {})
+    wrong: Any = (400, {}, {"message": "bad label"})
     with (
         recorder(busy, broken, (200, {}, {}), wrong) as server,
         exporting(AlertmanagerExporter, endpoint=server.url) as push,

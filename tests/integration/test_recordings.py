@@ -51,7 +51,7 @@ def recording(path: Path, form: str, signal: str, sent: list[Any]) -> list[Any]:
     return expected
 
 
-def target(signal: str, **receiver: str) -> SdkTarget:
+def target(signal: str, **receiver: Any) -> SdkTarget:
     """A Weir that keeps."""
     name = "file" if receiver else "otlp"
     config = f"exporters: {{{signal}: }}" + SERVICE.format(signal=signal, receiver=name, exporter=signal)

@@ -15,7 +15,7 @@ import pytest
 from benchmarks.processes import free_port
 from pipeline.api import Settings
 from pipeline.exporters.http_client import Answer
-from pipeline.exporters.prometheusremotewrite import RemoteWriteExporter, verdict_of
+from pipeline.exporters.prometheusremotewrite import RemoteWriteConfig, RemoteWriteExporter, verdict_of
 from pipeline.exporters.verdict import Fate
 from pipeline.model.meter import Meter
 from pipeline.service.clock import SystemClock
@@ -38,7 +38,7 @@ class Writer:
         self.own = OwnMetrics()
         telemetry = ComponentTelemetry("exporter", "rw", clock, self.own)
         retries = {"initial_interval": "10ms", "max_interval": "20ms", "max_elapsed_time": "20s"}
-        checked = RemoteWriteExporter.Config.model_validate({"endpoint": url, "retry_on_failure": retries, **config})
+        checked = RemoteWriteConfig.model_validate({"endpoint": url, "retry_on_failure": retries, **config})
         self.exporter = RemoteWriteExporter(checked, Settings("rw", clock, Meter("test", clock), telemetry))
         self.exporter.start(lambda: ())
 

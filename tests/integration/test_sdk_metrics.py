@@ -48,7 +48,9 @@ def weir() -> Iterator[SdkTarget]:
 def exporter_to(weir: SdkTarget, transport: str, temporality: AggregationTemporality) -> Any:
     kinds = (Counter, Histogram, ObservableCounter, UpDownCounter, ObservableUpDownCounter)
     # UpDownCounters stay cumulative, as all SDKs keep them whatever is preferred.
-    preferred = {kind: CUMULATIVE if "UpDown" in kind.__name__ else temporality for kind in kinds}
+    preferred: dict[type, AggregationTemporality] = {
+        kind: CUMULATIVE if "UpDown" in kind.__name__ else temporality for kind in kinds
+    }
     if transport == "grpc":
         return GrpcExporter(endpoint=weir.grpc, insecure=True, preferred_temporality=preferred)
     compression = Compression.Gzip if transport == "http gzip" else Compression.NoCompression

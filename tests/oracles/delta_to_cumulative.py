@@ -25,11 +25,11 @@ class Oracle:
         for resource in request.resource_metrics:
             for scope in resource.scope_metrics:
                 for metric in list(scope.metrics):
-                    kind = metric.WhichOneof("data")
+                    kind = metric.WhichOneof("data") or ""
                     data = getattr(metric, kind)
                     if kind not in KINDS or data.aggregation_temporality != DELTA:
                         continue
-                    family = [_plain(resource.resource), _plain(scope.scope), metric.name, metric.unit, kind]
+                    family: list[Any] = [_plain(resource.resource), _plain(scope.scope), metric.name, metric.unit, kind]
                     family += [kind == "sum" and data.is_monotonic]
                     points = [self._point(repr([*family, _plain(point)]), kind, point) for point in data.data_points]
                     del data.data_points[:]
@@ -99,7 +99,7 @@ def normal(request: ExportMetricsServiceRequest) -> ExportMetricsServiceRequest:
     out = ExportMetricsServiceRequest.FromString(request.SerializeToString())
     for resource in out.resource_metrics:
         for scope in resource.scope_metrics:
-            kept = [metric for metric in scope.metrics if getattr(metric, metric.WhichOneof("data")).data_points]
+            kept = [metric for metric in scope.metrics if getattr(metric, metric.WhichOneof("data") or "").data_points]
             del scope.metrics[:]
             scope.metrics.extend(kept)
             for metric in scope.metrics:

@@ -63,8 +63,9 @@ def red(
         labels |= {key: both[key] for key in dimensions if key in both}
         labels["service.name"] = resource.get("service.name") or "unknown_service"
         labels["span.name"] = span.name or "unknown"
-        labels["span.kind"] = Span.SpanKind.Name(span.kind if span.kind <= 5 else 0)
-        labels["status.code"] = Status.StatusCode.Name(span.status.code if span.status.code <= 2 else 0)
+        labels["span.kind"] = Span.SpanKind.Name(span.kind if span.kind <= 5 else Span.SPAN_KIND_UNSPECIFIED)
+        code = span.status.code
+        labels["status.code"] = Status.StatusCode.Name(code if code <= 2 else Status.STATUS_CODE_UNSET)
         one = series.setdefault(tuple(sorted(labels.items())), Series())
         one.calls += 1
         duration = max(span.end_time_unix_nano - span.start_time_unix_nano, 0)

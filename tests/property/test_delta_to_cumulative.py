@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 
-from pipeline.testing import Harness, metric_batch, metrics_request
+from pipeline.codec.signals import projection
+from pipeline.testing import Harness, metrics_request
 from processors.deltatocumulative import DeltaToCumulative
 from processors.deltatocumulative.accumulator import READS
 from tests.oracles.delta_to_cumulative import Oracle, normal
@@ -71,7 +72,7 @@ def _points(request: ExportMetricsServiceRequest) -> list[Any]:
         for resource in request.resource_metrics
         for scope in resource.scope_metrics
         for metric in scope.metrics
-        for point in getattr(metric, metric.WhichOneof("data")).data_points
+        for point in getattr(metric, metric.WhichOneof("data") or "").data_points
     ]
 
 
@@ -90,7 +91,7 @@ def weir(run: Harness[DeltaToCumulative], request: ExportMetricsServiceRequest) 
 
 
 def metric_batch_of(request: ExportMetricsServiceRequest) -> Any:
-    batch, rejected = metric_batch(columns=READS).projection.decode(request.SerializeToString())
+    batch, rejected = projection("metrics", READS).decode(request.SerializeToString())
     assert rejected == {}
     return batch
 
@@ -127,7 +128,7 @@ def test_spreading_points_over_requests_changes_no_total(rows: list[dict[str, An
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_interleaving_streams_changes_no_total(kind: str) -> None:
-    rows = [
+    rows: list[dict[str, Any]] = [
         {"kind": kind, "temporality": "delta", "attributes": {"n": stream}, "counts": [1, stream], "value": stream}
         | {"start_unix_nano": 1_000 + at, "time_unix_nano": 1_001 + at, "service": "s", "unit": "", "offset": 0}
         | {"zero_threshold": 0.0, "zero_count": 0}

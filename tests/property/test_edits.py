@@ -113,7 +113,7 @@ class Edited:
                         item.set(column, any_value(value))
             case "remove":
                 changed = [
-                    bool(meant and (item.get(column).string_value if is_text else item.get(column) is not None))
+                    bool(meant and (value := item.get(column)) is not None and (not is_text or value.string_value))
                     for item, meant in zip(self.items, where.tolist(), strict=True)
                 ]
                 editor.remove(column, where)

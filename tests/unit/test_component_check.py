@@ -102,5 +102,5 @@ def test_measurements_are_of_something_that_has_labels(target: Any) -> None:
     calls = run.meter.counter("calls", labels=("resource.service.name",))
     with pytest.raises(TypeError, match="of a batch, of its groups, or of label values, not of"):
         calls.add(target)
-    calls.add(["cart"])
+    calls.add(("cart",))
     assert run.metric("calls", "cart") == 1

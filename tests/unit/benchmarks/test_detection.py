@@ -124,7 +124,7 @@ def test_events_are_hits_repeats_or_false_alarms() -> None:
 
 
 def nab_series() -> Series:
-    seconds = np.arange(100) * 300.0
+    seconds = np.linspace(0.0, 99 * 300.0, 100)
     return Series("a/b.csv", seconds, np.zeros(100), [(seconds[50], seconds[59])])
 
 

@@ -130,7 +130,8 @@ def summary(
     **series: Any,
 ) -> Metric:
     """A summary; each row: labels, values at the quantiles, count, sum."""
-    values = SummaryValues(tuple(quantiles), *(np.array([row[i] for row in rows], dtype=np.float64) for i in (1, 2, 3)))
+    at_quantiles, counts, sums = (np.array([row[i] for row in rows], dtype=np.float64) for i in (1, 2, 3))
+    values = SummaryValues(tuple(quantiles), at_quantiles, counts, sums)
     labels = view([row[0] for row in rows], **series)
     return Metric(name, "", "", MetricKind.SUMMARY, True, Temporality.CUMULATIVE, labels, values)
 

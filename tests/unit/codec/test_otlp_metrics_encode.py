@@ -16,6 +16,7 @@ from tests.kernels import MODES, uncompiled
 from tests.unit.codec.metric_batches import (
     NOW,
     START,
+    Labels,
     batch,
     exemplars,
     exponential,
@@ -44,7 +45,7 @@ def attributes(message: Any) -> dict[str, Any]:
 
 
 def test_a_counter_keeps_its_name_labels_times_and_values() -> None:
-    rows = [({"a": "x" * 300, "b": None}, 1.5), ({"b": "é"}, 0.0), ({}, 2.0**53)]
+    rows: list[tuple[Labels, float]] = [({"a": "x" * 300, "b": None}, 1.5), ({"b": "é"}, 0.0), ({}, 2.0**53)]
     snapshot = batch(number("calls", rows, unit="{call}", description="Calls."), scope=Scope("s", "1", {"k": "v"}))
     (resource_metrics,) = encoded(snapshot).resource_metrics
     assert not resource_metrics.HasField("resource")
@@ -54,7 +55,7 @@ def test_a_counter_keeps_its_name_labels_times_and_values() -> None:
     (metric,) = scope_metrics.metrics
     assert (metric.name, metric.unit, metric.description) == ("calls", "{call}", "Calls.")
     assert metric.sum.is_monotonic
-    assert metric.sum.aggregation_temporality == Temporality.CUMULATIVE
+    assert Temporality(metric.sum.aggregation_temporality) is Temporality.CUMULATIVE
     assert [attributes(point) for point in metric.sum.data_points] == [{"a": "x" * 300}, {"b": "é"}, {}]
     assert [point.as_double for point in metric.sum.data_points] == [1.5, 0.0, 2.0**53]
     assert {point.start_time_unix_nano for point in metric.sum.data_points} == {START}
@@ -88,7 +89,7 @@ def test_histograms_keep_bounds_buckets_sums_and_exemplars() -> None:
     snapshot = batch(histogram("h", [({"a": "1"}, (1, 2, 0), 3.5), ({"a": "2"}, (4, 0, 5), 99.0)], samples=samples))
     (metric,) = encoded(snapshot).resource_metrics[0].scope_metrics[0].metrics
     first, second = metric.histogram.data_points
-    assert metric.histogram.aggregation_temporality == Temporality.CUMULATIVE
+    assert Temporality(metric.histogram.aggregation_temporality) is Temporality.CUMULATIVE
     assert [list(point.bucket_counts) for point in (first, second)] == [[1, 2, 0], [4, 0, 5]]
     assert [list(point.explicit_bounds) for point in (first, second)] == [[0.5, 10.0]] * 2
     assert [(point.count, point.sum) for point in (first, second)] == [(3, 3.5), (9, 99.0)]

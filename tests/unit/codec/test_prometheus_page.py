@@ -10,7 +10,17 @@ from hypothesis import strategies as st
 from pipeline.codec.prometheus_labels import LabelOptions, LabelWriter
 from pipeline.codec.prometheus_names import Escaping, Namer, Strategy
 from pipeline.model.snapshot import MetricKind, Scope, Temporality
-from tests.unit.codec.metric_batches import NOW, batch, exemplars, exponential, gauge, histogram, number, resource
+from tests.unit.codec.metric_batches import (
+    NOW,
+    Labels,
+    batch,
+    exemplars,
+    exponential,
+    gauge,
+    histogram,
+    number,
+    resource,
+)
 from tests.unit.codec.pages import OPENMETRICS, TEXT, Reported, lines, promtool_complaint, render, samples
 
 TRACE, SPAN = "0af7651916cd43dd8448eb211c80319c", "00f067aa0ba902b7"
@@ -271,7 +281,7 @@ def test_constant_labels_win_over_everything() -> None:
 def test_resource_attributes_become_labels_where_the_point_has_none() -> None:
     options = LabelOptions(promote_resource=True, with_scope=False)
     pod = resource(service__name="cart", k8s__pod__name="p1", region="eu", le="?", n=3, flags=[True, "x"])
-    rows = [({"region": "own"}, 1), ({"region": None}, 2), ({"region": ""}, 3)]
+    rows: list[tuple[Labels, float]] = [({"region": "own"}, 1), ({"region": None}, 2), ({"region": ""}, 3)]
     metrics = batch(
         number("calls", [*rows[:2]], resources=[0, 0]),
         histogram("h", [({}, [1], 1.0)], [], resources=[0]),

@@ -110,10 +110,10 @@ def test_a_damaged_request_is_reported_and_the_others_are_sent(tmp_path: Path) -
         store.append(Request(payload, 3))
     with store._file.begin(write=True) as transaction:
         key = (2).to_bytes(8, "big")
-        transaction.put(key, transaction.get(key).replace(b"bbb", b"bbx"))
+        transaction.put(key, (transaction.get(key) or b"").replace(b"bbb", b"bbx"))
     reports: list[tuple[str, int]] = []
     run = Run(destination := Destination(), store=store, queue_size=3)
-    store._report = lambda what, items: reports.append((what, items))  # type: ignore[method-assign]
+    store._report = lambda what, items: reports.append((what, items))
     run.queue.start()
     while len(destination.accepted) < 2:
         assert destination.busy.acquire(timeout=10)

@@ -25,7 +25,7 @@ def test_those_who_wait_together_share_one_render(monkeypatch: pytest.MonkeyPatc
     """Must never regress: a hundred scrapes at once cost two renders, not a hundred."""
     monkeypatch.setattr(shared_render, "Future", Watched)
     shared: SharedRender[int] = SharedRender()
-    renders = []
+    renders: list[int] = []
     first_has_begun, first_may_end = threading.Event(), threading.Event()
 
     def make() -> int:

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import yaml
@@ -43,7 +43,7 @@ class Weir:
         telemetry = ComponentTelemetry("extension", "admin", self.clock)
         settings = Settings("admin", self.clock, Meter("admin", self.clock), telemetry)
         self.admin = Admin(AdminConfig.model_validate(config), settings)
-        self.admin._host = self
+        self.admin._host = cast(Any, self)
 
     def status(self) -> Any:
         return {}

@@ -1,7 +1,7 @@
 """Answers to probes."""
 
 import json
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from pydantic import ValidationError
@@ -26,7 +26,7 @@ def ask(target: str = "/", method: str = "GET", host: Host | None = None, **conf
     telemetry = ComponentTelemetry("extension", "health_check", clock)
     settings = Settings("health_check", clock, Meter("health_check", clock), telemetry)
     check = HealthCheck(HealthCheckConfig.model_validate(config), settings)
-    check._host = host or Host()
+    check._host = cast(Any, host or Host())
     return check.answer(Request(method, target, "", {}, b"", "127.0.0.1:1"))
 
 

@@ -38,7 +38,8 @@ def test_counts_are_those_of_sets(rows: list[tuple[str | None, ...]]) -> None:
 
 
 def test_the_label_that_explodes_comes_first_with_its_most_frequent_values() -> None:
-    rows = [("GET", f"/orders/{number}", "shop") for number in range(100)] + [("GET", "/orders/7", "bank")]
+    rows: list[tuple[str | None, ...]] = [("GET", f"/orders/{number}", "shop") for number in range(100)]
+    rows.append(("GET", "/orders/7", "bank"))
     first, *others = cardinality(series_of(rows))
     assert first == LabelCardinality("b", 100, 2, ("/orders/7", "/orders/0", "/orders/1"))
     assert [(one.label, one.values, one.series_without) for one in others] == [("c", 2, 100), ("a", 1, 101)]

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
-from opentelemetry.proto.metrics.v1.metrics_pb2 import ExponentialHistogramDataPoint
+from opentelemetry.proto.metrics.v1.metrics_pb2 import AggregationTemporality, ExponentialHistogramDataPoint
 
 from pipeline.codec.otlp_metrics import MetricsProjection
 from pipeline.model.exponential_column import ExponentialColumn
@@ -44,7 +44,7 @@ def added(*points: Any, max_buckets: int = 160) -> Any:
 def _decoded(one: Any) -> Any:
     request = ExportMetricsServiceRequest()
     metric = request.resource_metrics.add().scope_metrics.add().metrics.add(name="m")
-    metric.exponential_histogram.aggregation_temporality = 1
+    metric.exponential_histogram.aggregation_temporality = AggregationTemporality.AGGREGATION_TEMPORALITY_DELTA
     metric.exponential_histogram.data_points.append(one)
     batch, rejected = MetricsProjection(COLUMNS).decode(request.SerializeToString())
     assert rejected == {}

@@ -12,8 +12,7 @@ from pipeline.model.instruments import Gauge
 from pipeline.model.limits import Limits
 from pipeline.model.meter import Meter
 from pipeline.model.snapshot import MetricKind, Temporality
-from pipeline.testing import FakeClock
-from pipeline.testing_spans import START_UNIX_NANO, span_batch
+from pipeline.testing import START_UNIX_NANO, FakeClock, span_batch
 from tests.kernels import MODES, use
 
 

@@ -35,7 +35,8 @@ def test_a_key_is_found_under_its_row() -> None:
 
 
 def test_random_additions_and_removals_agree_with_a_dict() -> None:
-    keys, expected, chance = store(), {}, random.Random(7)
+    keys, chance = store(), random.Random(7)
+    expected: dict[bytes, int] = {}
     for _ in range(1500):
         one = key(f"{chance.randrange(120)}" * chance.randrange(1, 30))
         if one in expected and chance.random() < 0.5:

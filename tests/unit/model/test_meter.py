@@ -9,8 +9,7 @@ from pipeline.model.limits import Limits
 from pipeline.model.meter import Meter
 from pipeline.model.snapshot import Scope
 from pipeline.model.spans import label
-from pipeline.testing import FakeClock
-from pipeline.testing_spans import START_UNIX_NANO, span_batch
+from pipeline.testing import START_UNIX_NANO, FakeClock, span_batch
 
 RED_BUCKETS = (0.002, 0.004, 0.006, 0.008, 0.01, 0.05, 0.1, 0.2, 0.4, 0.8, 1.0, 1.4, 2.0, 5.0, 10.0, 15.0)
 

@@ -7,8 +7,8 @@ from itertools import count
 import pytest
 from opentelemetry.proto.resource.v1.resource_pb2 import Resource as ResourceMessage
 
+from pipeline.model.any_value import key_values
 from pipeline.model.resources import ResourceTable, bounded, identity, make_resource, parse_resource
-from pipeline.testing_spans import key_values
 
 
 def body(**attributes: object) -> bytes:

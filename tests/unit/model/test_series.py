@@ -321,7 +321,11 @@ def test_a_twin_can_be_created_at_zero_when_a_row_is_new() -> None:
 
 def test_the_twin_of_a_resource_belongs_to_it() -> None:
     series = table((NAME,), per_resource=True)
-    series.on_new_row = lambda own, _row, labels, resource: own.ensure_row((f"{labels[0]}!",), resource) and None
+
+    def ensure_twin(own: SeriesTable, _row: int, labels: tuple[str | None, ...], resource: Resource | None) -> None:
+        own.ensure_row((f"{labels[0]}!",), resource)
+
+    series.on_new_row = ensure_twin
     series.rows_of(named("a"))
     twin = series.row_of(("a!",), series.resource_of(0))
     assert series.live == 2

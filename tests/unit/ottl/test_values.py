@@ -59,7 +59,8 @@ GREATER = (False, True, False, False, True, True)
 )
 def test_values_compare_as_in_the_language(left: Any, right: Any, expected: tuple[bool, ...]) -> None:
     assert tuple(compare(op, left, right) for op in OPERATORS) == expected
-    mirrored = {LESS: GREATER, GREATER: LESS}.get(expected, expected)
+    swapped: dict[tuple[bool, ...], tuple[bool, ...]] = {LESS: GREATER, GREATER: LESS}
+    mirrored = swapped.get(expected, expected)
     assert tuple(compare(op, right, left) for op in OPERATORS) == mirrored
 
 

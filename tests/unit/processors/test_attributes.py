@@ -84,7 +84,10 @@ def test_of_several_values_each_is_converted_or_stays() -> None:
 def test_only_what_is_included_is_changed() -> None:
     spans = span_batch(spans=[{"name": "GET", "attributes": {"a": "x"}}, {"name": "POST", "attributes": {"a": "y"}}])
     include = {"match_type": "strict", "attributes": [{"key": "a", "value": "y"}]}
-    actions = [{"key": "b", "action": "upsert", "value": 1}, {"pattern": "^a", "action": "delete"}]
+    actions: list[dict[str, Any]] = [
+        {"key": "b", "action": "upsert", "value": 1},
+        {"pattern": "^a", "action": "delete"},
+    ]
     assert after(spans, *actions, include=include) == [{"a": "x"}, {"b": 1}]
     assert after(spans, *actions, exclude=include) == [{"b": 1}, {"a": "y"}]
 

@@ -229,7 +229,12 @@ def test_spans_by_include_and_exclude(config: dict[str, Any], kept: list[str]) -
     ],
 )
 def test_metrics_by_include_and_exclude(config: dict[str, Any], kept: list[str]) -> None:
-    points = [{"name": "a1"}, {"name": "cb"}, {"name": "cc"}, {"name": "a1", "resource": {"team": "x"}}]
+    points: list[dict[str, Any]] = [
+        {"name": "a1"},
+        {"name": "cb"},
+        {"name": "cc"},
+        {"name": "a1", "resource": {"team": "x"}},
+    ]
     run = Harness(Filter, metrics=config)
     batch = run.process(metric_batch(points=[{"kind": "gauge", **point} for point in points]))
     assert sorted(point.name for point in batch.points()) == sorted(kept)

@@ -26,8 +26,8 @@ class Memory:
 
 def limiter(memory: Memory, **config: Any) -> Harness[MemoryLimiter]:
     run = Harness(MemoryLimiter, limit_mib=100, **config)
-    run.processor.read_bytes = lambda: memory.used  # type: ignore[method-assign]
-    run.processor.collect_garbage = memory.collect  # type: ignore[method-assign]
+    run.processor.read_bytes = lambda: memory.used
+    run.processor.collect_garbage = memory.collect
     return run
 
 

@@ -39,9 +39,9 @@ def test_the_older_variable_is_read_where_the_newer_one_is_empty(monkeypatch: py
 
 
 def test_system_knows_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
-    config = {"detectors": ["system"], "system": {"hostname_sources": ["os"]}}
+    config: dict[str, Any] = {"detectors": ["system"], "system": {"hostname_sources": ["os"]}}
     assert detected({}, **config) == {"host.name": socket.gethostname(), "os.type": sys.platform}
-    config["system"]["resource_attributes"] = {"os.type": {"enabled": False}, "host.arch": {"enabled": True}}  # type: ignore[index]
+    config["system"]["resource_attributes"] = {"os.type": {"enabled": False}, "host.arch": {"enabled": True}}
     assert detected({}, **config).keys() == {"host.name", "host.arch"}
     monkeypatch.setattr(socket, "getfqdn", lambda: "one.example.com")
     assert detected({}, detectors=["system"])["host.name"] == "one.example.com"

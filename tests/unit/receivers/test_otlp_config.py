@@ -66,7 +66,7 @@ def test_the_keys_of_the_collector_are_read() -> None:
     assert protocols.http.max_json_bytes == 1000, "never above the limit for all bodies"
 
 
-WRONG = {
+WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "no protocol": ({}, "name at least one protocol: grpc, http"),
     "unknown protocol": ({"thrift": None}, "thrift"),
     "unsupported key": ({"http": {"middlewares": []}}, "middlewares"),

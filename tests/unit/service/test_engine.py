@@ -382,7 +382,7 @@ def test_a_column_that_does_not_exist_is_a_mistake_of_the_configuration() -> Non
 
 
 def test_a_component_that_cannot_be_constructed_is_named_with_the_place(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Step, "__init__", lambda self, config, settings: {}["missing"])
+    monkeypatch.setattr(Step, "__init__", lambda self, config, settings: dict[str, Any]()["missing"])
     with pytest.raises(ConfigError) as caught:
         engine_of(CHAIN)
     first = caught.value.problems[0]

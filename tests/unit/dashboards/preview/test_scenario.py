@@ -15,12 +15,14 @@ from dashboards.preview.scenario import (
     SLOW_DATABASE_S,
     Event,
     Scenario,
+    _entrances,
     delay,
     fail,
     version_of,
 )
 from pipeline.api import Meter
 from pipeline.demo.plan import PlannedSpan, Planner
+from pipeline.demo.shop import Operation
 from pipeline.testing import FakeClock
 
 MS = 1_000_000
@@ -54,7 +56,7 @@ def test_equal_seeds_let_the_same_happen() -> None:
 
 
 def test_a_delay_moves_what_comes_later_and_nothing_else() -> None:
-    trace = Planner(3, [(1, next(op for _, op in _entrances() if op.name == "POST /checkout"))]).trace()
+    trace = Planner(3, [(1, entrance("POST /checkout"))]).trace()
     before = [(span.start, span.end) for span in trace.spans]
     at = next(i for i, span in enumerate(trace.spans) if span.service == "payment" and span.kind is SpanKind.SERVER)
     delay(trace.spans, at, 7 * MS)
@@ -66,7 +68,7 @@ def test_a_delay_moves_what_comes_later_and_nothing_else() -> None:
 
 
 def test_a_failure_reaches_the_user_but_not_past_a_queue() -> None:
-    trace = Planner(3, [(1, next(op for _, op in _entrances() if op.name == "POST /checkout"))]).trace()
+    trace = Planner(3, [(1, entrance("POST /checkout"))]).trace()
     for span in trace.spans:
         span.failed = False
     consumer = next(i for i, span in enumerate(trace.spans) if span.kind is SpanKind.CONSUMER)
@@ -76,10 +78,8 @@ def test_a_failure_reaches_the_user_but_not_past_a_queue() -> None:
     assert trace.spans[0].failed
 
 
-def _entrances() -> list[tuple[float, object]]:
-    from dashboards.preview import scenario
-
-    return list(scenario._entrances())
+def entrance(name: str) -> Operation:
+    return next(operation for _, operation in _entrances() if operation.name == name)
 
 
 def test_the_bad_release_fails_for_one_card_and_carries_its_version() -> None:

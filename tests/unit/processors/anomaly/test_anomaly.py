@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
 from pipeline.testing import Harness, span_batch
 from processors.anomaly import Anomaly
+from processors.anomaly.incidents import Change
 from tests.unit.processors.anomaly.shop import Fault, calls, play, send, told
 
 
@@ -64,7 +67,7 @@ def test_nothing_differs_where_all_spans_are_slow() -> None:
 
 def test_a_service_that_falls_silent_is_noticed() -> None:
     run = Harness(Anomaly)
-    changes = []
+    changes: list[Change] = []
     for tick in range(70):
         spans = calls(tick, traces=25)
         send(run, [span for span in spans if tick < 50 or span["service"] != "cart"])
@@ -95,7 +98,7 @@ def test_a_restart_in_the_middle_gives_the_same_events() -> None:
 def test_splitting_and_reordering_within_a_tick_give_the_same_events() -> None:
     fault = during(40, 50, {"payment": 4.0})
     whole, shuffled = Harness(Anomaly), Harness(Anomaly)
-    changes = []
+    changes: list[list[Any]] = []
     for tick in range(60):
         spans = calls(tick, fault=fault(tick))
         send(whole, spans)

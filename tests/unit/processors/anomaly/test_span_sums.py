@@ -46,7 +46,8 @@ def steps(nano: int) -> int:
 
 def oracle(spans: tuple[Any, ...]) -> tuple[dict[int, list[int]], dict[tuple[int, int], list[int]]]:
     """Sums by operation, and by operation and service of the callee, those that are not 0."""
-    words, new, parents, children, remote, callees = (one if isinstance(one, int) else one.tolist() for one in spans)
+    as_lists: list[Any] = [one if isinstance(one, int) else one.tolist() for one in spans]
+    words, new, parents, children, remote, callees = as_lists
     sums: dict[int, list[int]] = defaultdict(lambda: [0] * 6)
     pairs: dict[tuple[int, int], list[int]] = defaultdict(lambda: [0] * 3)
     for i in range(new):

@@ -33,7 +33,7 @@ def official(batch: Any) -> list[Any]:
         for resource in request.resource_metrics
         for scope in resource.scope_metrics
         for metric in scope.metrics
-        for point in getattr(metric, metric.WhichOneof("data")).data_points
+        for point in getattr(metric, metric.WhichOneof("data") or "").data_points
     ]
 
 
@@ -114,7 +114,7 @@ def test_what_is_no_delta_keeps_its_bytes() -> None:
     kinds = ("gauge", "sum", "histogram", "exponential_histogram", "summary")
     batch = metric_batch(points=[{"kind": kind, "name": kind} for kind in kinds], columns=READS)
     assert run.process(batch).to_otlp() == batch.to_otlp()
-    rows = [{"kind": kind, "name": f"{kind}{n}"} for n in range(2) for kind in kinds]
+    rows: list[dict[str, Any]] = [{"kind": kind, "name": f"{kind}{n}"} for n in range(2) for kind in kinds]
     rows[3] |= {"temporality": "delta", "attributes": {"n": 1}}
     mixed = metric_batch(points=rows, columns=READS)
     before, after = (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 from hypothesis import strategies as st
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
@@ -69,7 +69,7 @@ def send_request(run: Harness[ServiceGraph], request: ExportTraceServiceRequest)
 def edges_of(run: Harness[ServiceGraph]) -> dict[Key, Edge]:
     """All series of a run; sums as whole nanoseconds. A histogram without observations is not exported: all zeros."""
     edges: dict[Key, Edge] = {}
-    zeros = [0] * (len(run._config.buckets_s) + 1)
+    zeros = [0] * (len(cast(Any, run._config).buckets_s) + 1)
     for point in run.metrics():
         new = Edge(client=Durations(zeros), server=Durations(zeros))
         edge = edges.setdefault(tuple(sorted(point.labels.items())), new)

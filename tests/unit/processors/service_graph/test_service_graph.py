@@ -320,6 +320,7 @@ def test_exemplars_lead_to_the_client_span() -> None:
     run = harness(naming="tempo")
     send(run, [*call(), span(7, 0, "server", "shop", trace=2)])
     exemplars = {m.name: m.values.exemplars for m in run.collect().metrics}[SERVER_S]
+    assert exemplars is not None
     found = {(e[0].tobytes(), e[1].tobytes()) for e in zip(exemplars.trace_id, exemplars.span_id, strict=True)}
     assert found == {(trace_id(1), span_id(1)), (trace_id(2), span_id(7))}
 

@@ -67,7 +67,7 @@ def test_latency_looks_at_durations_alone() -> None:
 
 def test_other_services_operations_and_kinds_do_not_count() -> None:
     run = harness({**AVAILABILITY, "operation": "GET /"})
-    batch = {"columns": run.processor.reads, "status": "error"}
+    batch: dict[str, Any] = {"columns": run.processor.reads, "status": "error"}
     run.traces(span_batch(service="other", name="GET /", **batch))
     run.traces(span_batch(service="cart", name="POST /", **batch))
     run.traces(span_batch(service="cart", name="GET /", kind="client", **batch))

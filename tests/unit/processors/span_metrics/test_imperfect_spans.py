@@ -13,7 +13,7 @@ from tests.unit.processors.span_metrics.reading import CALLS, DURATION, calls_of
 DAY_NS = 86_400 * 10**9
 
 
-def times(start: int, end: int) -> dict[str, int]:
+def times(start: int, end: int) -> dict[str, Any]:
     return {"start_unix_nano": start, "end_unix_nano": end}
 
 

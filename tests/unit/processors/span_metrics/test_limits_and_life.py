@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline.testing import START_UNIX_NANO, Harness, SpanBatch, span_batch
+from pipeline.api import SpanBatch
+from pipeline.testing import START_UNIX_NANO, Harness, span_batch
 from processors.span_metrics import SpanMetrics
 from tests.unit.processors.span_metrics.reading import CALLS, DURATION, calls_of
 

@@ -9,10 +9,10 @@ import pytest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from pipeline.api import Meter, Settings
+from pipeline.model.any_value import key_values
 from pipeline.model.snapshot import Temporality
 from pipeline.telemetry import ComponentTelemetry
 from pipeline.testing import FakeClock, Harness, span_batch
-from pipeline.testing_spans import key_values
 from processors.span_metrics import SpanMetrics
 from tests.unit.processors.span_metrics.reading import CALLS, DURATION, calls_of
 

@@ -1,8 +1,15 @@
 """The Harness treats the processor as the engine does: a fake clock, and only the declared columns. No network."""
 
+import pytest
 from drop_health_checks import DropHealthChecks
 
 from pipeline.testing import Harness, log_batch, metric_batch, span_batch
+from pipeline.testing_contract import CHECKS, Check, Subject
+
+
+@pytest.mark.parametrize("check", CHECKS)
+def test_promises_are_kept(check: Check) -> None:
+    check(Subject(DropHealthChecks, {"paths": ["/r/1"]}))
 
 
 def test_health_checks_are_dropped_and_counted() -> None:

@@ -290,6 +290,11 @@ def compare(truth: Truth, shown: scrape.Scrape) -> list[str]:
     ]
 
 
+def _weir() -> str:
+    """The command as it was called, so that what is printed can be pasted; it need not be on the path."""
+    return sys.argv[0] if Path(sys.argv[0]).name == "weir" else "weir"
+
+
 def welcome(addresses: Addresses, rate: float, seed: int) -> str:
     """Return what a newcomer wants to know first."""
     moved = ""
@@ -299,7 +304,7 @@ def welcome(addresses: Addresses, rate: float, seed: int) -> str:
 
   metrics       http://{addresses.metrics}/metrics
   own metrics   http://{addresses.own_metrics}/metrics
-  incidents     weir incidents list --endpoint http://{addresses.admin}
+  incidents     {_weir()} incidents list --endpoint http://{addresses.admin}
   your own app  OTEL_EXPORTER_OTLP_ENDPOINT=http://{addresses.grpc} OTEL_EXPORTER_OTLP_PROTOCOL=grpc
            or   OTEL_EXPORTER_OTLP_ENDPOINT=http://{addresses.http} OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf
   Prometheus    scrape_configs:

@@ -23,7 +23,7 @@ from pipeline.api import ComponentConfig, Settings
 from pipeline.config.secrets import Secret
 from pipeline.endpoint import Endpoint
 from pipeline.extensions.http_extension import HttpExtension
-from pipeline.extensions.incident_pages import MAX_BODY_BYTES, READING, IncidentPages
+from pipeline.extensions.incident_pages import INCIDENTS, MAX_BODY_BYTES, MUTES, READING, IncidentPages
 from pipeline.extensions.json_answers import answer, error, wrong_method
 from pipeline.extensions.series_pages import SERIES, tables
 from pipeline.extensions.service_reading import Reading, read
@@ -31,6 +31,7 @@ from pipeline.extensions.service_view import view
 from pipeline.http_server import Request, Response
 
 SERVICES = "/api/v1/services"
+NO_SUCH_PAGE = f"there is no such page; there are {SERVICES}, {INCIDENTS}, {MUTES} and {SERIES}"
 FRESH_NANO = 1_000_000_000
 """An answer is good for this long: asking often must not cost much."""
 COUNTED_NANO = 10_000_000_000
@@ -77,7 +78,7 @@ class Admin(HttpExtension):
             return answer(200, self._series()) if request.method in READING else wrong_method("GET, HEAD")
         name = _service_of(request.path)
         if name is None:
-            return self._incidents.answer(request, self.host) or error(404, "there is no such page")
+            return self._incidents.answer(request, self.host) or error(404, NO_SUCH_PAGE)
         if request.method not in READING:
             return wrong_method("GET, HEAD")
         window_s, services = self._services()

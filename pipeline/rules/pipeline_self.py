@@ -62,7 +62,8 @@ def alerts(links: Links, job: str) -> Iterator[Rule]:
         f"{size} / {capacity} > {QUEUE_FULL_FROM}",
         TICKET,
         f"The queue of {{{{ $labels.exporter }}}} of {INSTANCE} is nearly full",
-        "{{ $value | humanizePercentage }} of its places are taken; data is lost or refused when there are none.",
+        "{{ $value | humanizePercentage }} of its places are taken; when there are none, senders are refused and "
+        "metrics of their spans stop, too.",
         page,
         for_="5m",
     )

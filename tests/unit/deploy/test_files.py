@@ -11,6 +11,7 @@ import promql_parser
 import pytest
 import yaml
 
+from pipeline.admin_client import DEFAULT
 from pipeline.promql.flavour import Flavour
 from tests.programs import DOCKER_COMPOSE, KUBECTL, PROMTOOL, SYSTEMD_ANALYZE
 from tests.unit.dashboards.reading import EDITIONS
@@ -102,6 +103,15 @@ def test_manifests_are_valid_and_agree_with_each_other(overlay: str, tmp_path: P
 def test_copies_are_equal(copy: str, original: str) -> None:
     """Kustomize and Helm read nothing outside their own folder."""
     assert (DEPLOY / copy).read_text() == (DEPLOY / original).read_text()
+
+
+@pytest.mark.parametrize("path", sorted((DEPLOY / "config").glob("*.yaml")), ids=lambda path: path.name)
+def test_who_is_told_of_an_incident_can_ask_about_it(path: Path) -> None:
+    """The runbook says ``weir incidents show``, which asks the extension on its default address."""
+    document = yaml.safe_load(path.read_text())
+    if "anomaly" in document.get("connectors", {}):
+        assert document["extensions"]["admin"]["endpoint"] == DEFAULT.removeprefix("http://")
+        assert "admin" in document["service"]["extensions"]
 
 
 @SYSTEMD_ANALYZE.needed

@@ -48,61 +48,43 @@ if not cython.compiled:
 @cython.cfunc
 def bytes_at(array: object) -> cython.p_uchar:
     """Base of a uint8 array, which the caller keeps alive."""
-    if cython.compiled:
-        view: cython.const[cython.uchar][::1] = array
-        return cython.cast(cython.p_uchar, cython.address(view[0]))
-    else:  # noqa: RET505 - Cython drops this branch
-        return memoryview(array)
+    view: cython.const[cython.uchar][::1] = array
+    return cython.cast(cython.p_uchar, cython.address(view[0])) if cython.compiled else memoryview(array)
 
 
 @cython.cfunc
 def ints_at(array: object) -> cython.p_int:
     """Base of an int32 array, which the caller keeps alive."""
-    if cython.compiled:
-        view: cython.const[cython.int][::1] = array
-        return cython.cast(cython.p_int, cython.address(view[0]))
-    else:  # noqa: RET505 - Cython drops this branch
-        return memoryview(array)
+    view: cython.const[cython.int][::1] = array
+    return cython.cast(cython.p_int, cython.address(view[0])) if cython.compiled else memoryview(array)
 
 
 @cython.cfunc
 def uints_at(array: object) -> cython.p_uint:
     """Base of a uint32 array, which the caller keeps alive."""
-    if cython.compiled:
-        view: cython.const[cython.uint][::1] = array
-        return cython.cast(cython.p_uint, cython.address(view[0]))
-    else:  # noqa: RET505 - Cython drops this branch
-        return memoryview(array)
+    view: cython.const[cython.uint][::1] = array
+    return cython.cast(cython.p_uint, cython.address(view[0])) if cython.compiled else memoryview(array)
 
 
 @cython.cfunc
 def longs_at(array: object) -> cython.p_longlong:
     """Base of an int64 array, which the caller keeps alive."""
-    if cython.compiled:
-        view: cython.const[cython.longlong][::1] = array
-        return cython.cast(cython.p_longlong, cython.address(view[0]))
-    else:  # noqa: RET505 - Cython drops this branch
-        return memoryview(array)
+    view: cython.const[cython.longlong][::1] = array
+    return cython.cast(cython.p_longlong, cython.address(view[0])) if cython.compiled else memoryview(array)
 
 
 @cython.cfunc
 def words_at(array: object) -> cython.p_ulonglong:
     """Base of a uint64 array, which the caller keeps alive."""
-    if cython.compiled:
-        view: cython.const[cython.ulonglong][::1] = array
-        return cython.cast(cython.p_ulonglong, cython.address(view[0]))
-    else:  # noqa: RET505 - Cython drops this branch
-        return memoryview(array)
+    view: cython.const[cython.ulonglong][::1] = array
+    return cython.cast(cython.p_ulonglong, cython.address(view[0])) if cython.compiled else memoryview(array)
 
 
 @cython.cfunc
 def doubles_at(array: object) -> cython.p_double:
     """Base of a float64 array, which the caller keeps alive."""
-    if cython.compiled:
-        view: cython.const[cython.double][::1] = array
-        return cython.cast(cython.p_double, cython.address(view[0]))
-    else:  # noqa: RET505 - Cython drops this branch
-        return memoryview(array)
+    view: cython.const[cython.double][::1] = array
+    return cython.cast(cython.p_double, cython.address(view[0])) if cython.compiled else memoryview(array)
 
 
 @cython.cfunc

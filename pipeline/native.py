@@ -45,7 +45,8 @@ MODULES = (
     "processors.service_graph.edge_store",
     "processors.service_graph.half_slots",
     "processors.service_graph.halves",
-    "processors.service_graph.word_hash",
+    "processors.service_graph.pairing",
+    "processors.service_graph.trace_counters",
 )
 
 

@@ -21,12 +21,13 @@ SHARED = (
     "pipeline.codec.body_writer",
     "pipeline.model.accumulate",
     "processors.service_graph.edge_rows",
-    "processors.service_graph.word_hash",
-    "processors.service_graph.half_slots",
     "pipeline.model.key_hash",
     "pipeline.model.key_text",
     "pipeline.model.key_index",
     "pipeline.model.label_cells",
+    "processors.service_graph.trace_counters",
+    "processors.service_graph.half_slots",
+    "processors.service_graph.pairing",
 )
 """What native modules share with others, each after those that it needs itself."""
 MODES = ("compiled", "uncompiled")
@@ -48,6 +49,7 @@ def uncompiled(name: str) -> ModuleType:
     with pytest.MonkeyPatch.context() as patch:
         for shared in needed:
             patch.setitem(sys.modules, shared, uncompiled(shared))
+            patch.setattr(shared, uncompiled(shared))
         loader.exec_module(loaded)
     return loaded
 

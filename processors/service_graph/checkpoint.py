@@ -13,8 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from processors.service_graph.edge_store import FLAGS, EdgeStore
-from processors.service_graph.half_reader import FLAG_SHIFT, LABEL_BITS, LABEL_WORD, HalfReader
+from processors.service_graph.edge_store import EdgeStore
+from processors.service_graph.half_reader import HalfReader
+from processors.service_graph.layout import FLAG_SHIFT, HALF, LABEL, LABEL_BITS, SERVER
 
 VERSION = 1
 
@@ -40,23 +41,23 @@ def load(state: bytes, store: EdgeStore, reader: HalfReader, now_nano: int) -> N
         with np.load(io.BytesIO(state), allow_pickle=False) as arrays:
             header = json.loads(arrays["header"].tobytes())
             halves, which, left_nano = arrays["halves"], arrays["sets"], arrays["left_nano"]
-        if header["version"] != VERSION or halves.shape != (len(which), 8) or left_nano.shape != which.shape:
+        if header["version"] != VERSION or halves.shape != (len(which), HALF) or left_nano.shape != which.shape:
             raise ValueError("of another version, or damaged")
         numbers = np.array([_number(reader, described) for described in header["sets"]], np.uint64)[which]
     except (OSError, KeyError, IndexError, TypeError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise ValueError(f"not a snapshot of a service graph: {error}") from error
-    halves[:, LABEL_WORD] = (halves[:, LABEL_WORD] & ~LABEL_BITS) | (numbers + np.uint64(1))
+    halves[:, LABEL] = (halves[:, LABEL] & ~LABEL_BITS) | (numbers + np.uint64(1))
     store.load(np.ascontiguousarray(halves, np.uint64), left_nano.astype(np.int64), now_nano)
 
 
 def _identity(halves: np.ndarray) -> np.ndarray:
     """uint64[n]: side and label set of each half."""
-    side = np.uint64(FLAGS["server"]) << FLAG_SHIFT
-    return halves[:, LABEL_WORD] & (LABEL_BITS | side)
+    side = np.uint64(SERVER) << FLAG_SHIFT
+    return halves[:, LABEL] & (LABEL_BITS | side)
 
 
 def _described(reader: HalfReader, word: int) -> dict[str, Any]:
-    return {"server": bool((word >> 32) & FLAGS["server"]), "labels": dict(reader.labels(word))}
+    return {"server": bool((word >> 32) & SERVER), "labels": dict(reader.labels(word))}
 
 
 def _number(reader: HalfReader, described: dict[str, Any]) -> int:

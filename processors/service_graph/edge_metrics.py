@@ -13,11 +13,11 @@ from pipeline.api import ExponentialHistogram, Histogram, Meter, SpanBatch
 from pipeline.model.records import Field, Kind, Level, Records
 from pipeline.model.series import Limits
 from pipeline.model.snapshot import OVERFLOW_LABEL
+from processors.service_graph import layout
 from processors.service_graph.config import Config
 from processors.service_graph.edge_recorder import EdgeRecorder, messaging_latency
 from processors.service_graph.edge_rows import TYPES, UNKNOWN_ROW, RowCache
-from processors.service_graph.edge_store import FLAGS
-from processors.service_graph.half_reader import LABEL_WORD, HalfReader
+from processors.service_graph.half_reader import HalfReader
 from processors.service_graph.nodes import Nodes
 
 Int32s = npt.NDArray[np.int32]
@@ -33,8 +33,7 @@ CONNECTION_INFO = "traces_service_graph_connection_info"
 
 NO_EDGE = -1
 _LABEL_SET_BITS = (1 << 28) - 1
-_EDGE_WORDS = 16
-_SERVER_LABEL = np.uint64(FLAGS["server"] << 32)
+_SERVER_LABEL = layout.SERVER << 32
 
 
 class EdgeMetrics:
@@ -176,7 +175,7 @@ class EdgeMetrics:
     def _row_of(self, key: int) -> int:
         """Row of the series of a key of ``edge_rows``."""
         client = self._halves.labels(key >> 36)
-        server = self._halves.labels((key >> 8 & _LABEL_SET_BITS) | int(_SERVER_LABEL))
+        server = self._halves.labels((key >> 8 & _LABEL_SET_BITS) | _SERVER_LABEL)
         if OVERFLOW_LABEL in client or OVERFLOW_LABEL in server:
             return self._table.overflow_row()
         values = self._nodes.series(TYPES[key >> 1 & 7], client, server, bool(key & 1))
@@ -185,22 +184,31 @@ class EdgeMetrics:
     def _exemplar_spans(self, edges: UInt64s) -> SpanBatch:
         """The edges as if they were spans: exemplars lead to the client's span, or to the server's if it is alone."""
         ids = np.array(edges)
-        lone = ids[:, LABEL_WORD] == 0
-        ids[lone, :2] = edges[lone, 8:10]
-        ids[lone, 2] = edges[lone, 11]
+        lone = ids[:, layout.LABEL] == 0
+        ids[lone, : layout.SPAN] = edges[lone, layout.HALF : layout.HALF + layout.SPAN]
+        ids[lone, layout.SPAN] = edges[lone, layout.HALF + layout.OTHER]
         n = len(edges)
-        records = Records(b"", ids.reshape(-1), (0, 0, 0), (_EDGE_WORDS,) * 3, (0, 0, n))
+        records = Records(b"", ids.reshape(-1), (0, 0, 0), (layout.EDGE,) * 3, (0, 0, n))
         return SpanBatch(records, _EdgeProjection())  # type: ignore[arg-type]  # nothing but ids is read
+
+
+_CLIENT_IDS = {
+    "trace_id": Field(Level.ITEM, layout.TRACE, Kind.ID16),
+    "span_id": Field(Level.ITEM, layout.SPAN, Kind.ID8),
+}
 
 
 class _EdgeProjection:
     """Where edges have their ids."""
 
-    columns = readable = frozenset(("trace_id", "span_id"))
+    columns = readable = frozenset(_CLIENT_IDS)
 
     def field(self, column: str) -> Field | None:
         """Words of a client's half."""
-        return {"trace_id": Field(Level.ITEM, 0, Kind.ID16), "span_id": Field(Level.ITEM, 2, Kind.ID8)}.get(column)
+        return {
+            "trace_id": Field(Level.ITEM, layout.TRACE, Kind.ID16),
+            "span_id": Field(Level.ITEM, layout.SPAN, Kind.ID8),
+        }.get(column)
 
 
 _TOTAL = "Requests between two nodes"

@@ -1,5 +1,5 @@
 # cython: boundscheck=False, wraparound=False, initializedcheck=False, cdivision=True
-"""From edges (``edge_store.py``) to their numbers, and on into counters and explicit histograms, in one call.
+"""From edges (``layout.py``) to their numbers, and on into counters and explicit histograms, in one call.
 
 A pass over the edges writes columns: rows, weights, failures, durations. The kernels of the instruments
 (``pipeline/model/accumulate.py``) take these as they are. Instruments that keep more than counts and sums are given the
@@ -14,10 +14,12 @@ import numpy as np
 if cython.compiled:
     from cython.cimports.pipeline.memory import doubles_at, ints_at, longs_at, words_at
     from cython.cimports.pipeline.model.accumulate import add_loop, histogram_loop
+    from cython.cimports.processors.service_graph import layout
     from cython.cimports.processors.service_graph.edge_rows import RowCache, find_rows
 else:
     from pipeline.memory import doubles_at, ints_at, longs_at, words_at
     from pipeline.model.accumulate import add_loop, histogram_loop
+    from processors.service_graph import layout
     from processors.service_graph.edge_rows import RowCache, find_rows
 
 TIME_PROBLEMS = ("missing_time", "negative_duration", "duration_range")
@@ -228,8 +230,8 @@ def seconds_of(
 ) -> cython.double:
     """Duration of a half: 0 where it ends before it starts, -1 where nothing can be said. ``wrong`` counts by
     ``TIME_PROBLEMS``."""
-    start: cython.ulonglong = edges[half + 4]
-    end: cython.ulonglong = edges[half + 5]
+    start: cython.ulonglong = edges[half + layout.START]
+    end: cython.ulonglong = edges[half + layout.END]
     if start == 0 or end == 0:
         wrong[0] += 1
         return -1.0
@@ -276,27 +278,27 @@ def measure(recorder: EdgeRecorder) -> cython.void:
     recorder.failures = 0
     recorder.weighted = 0
     for i in range(recorder.n):
-        at = i * 16
-        client = edges[at + 6]
-        server = edges[at + 14]
+        at = i * layout.EDGE
+        client = edges[at + layout.LABEL]
+        server = edges[at + layout.HALF + layout.LABEL]
         weight = 0.0
         client_s = 0.0
         server_s = 0.0
         if client != 0:
-            weight = double_of(edges[at + 7])
+            weight = double_of(edges[at + layout.WEIGHT])
             client_s = seconds_of(edges, at, recorder.longest, recorder.wrong)
         if server != 0:
-            other = double_of(edges[at + 15])
+            other = double_of(edges[at + layout.HALF + layout.WEIGHT])
             if other > weight:
                 weight = other
-            server_s = seconds_of(edges, at + 8, recorder.longest, recorder.wrong)
-        elif (client >> 32) & 8:
+            server_s = seconds_of(edges, at + layout.HALF, recorder.longest, recorder.wrong)
+        elif (client >> 32) & layout.ALONE:
             server_s = client_s
         if weight != 1.0:
             recorder.weighted += 1
         recorder.weights_at[i] = weight
         recorder.failed_at[i] = 0.0
-        if ((client | server) >> 32) & 4:
+        if ((client | server) >> 32) & layout.FAILED:
             recorder.failures += 1
             recorder.failed_at[i] = weight
         row = recorder.rows_at[i]
@@ -321,18 +323,26 @@ def messaging_latency(edges: object, seconds: object) -> cython.Py_ssize_t:
     i: cython.Py_ssize_t
     at: cython.Py_ssize_t
     not_positive: cython.Py_ssize_t = 0
+    sent: cython.ulonglong
+    taken: cython.ulonglong
+    client: cython.ulonglong
+    server: cython.ulonglong
     edge: cython.p_ulonglong = words_at(edges.reshape(-1))
     to: cython.p_double = doubles_at(seconds)
     with cython.nogil:
         for i in range(n):
-            at = i * 16
+            at = i * layout.EDGE
+            client = edge[at + layout.LABEL]
+            server = edge[at + layout.HALF + layout.LABEL]
+            sent = edge[at + layout.END]
+            taken = edge[at + layout.HALF + layout.START]
             to[i] = -1.0
-            if edge[at + 6] == 0 or edge[at + 14] == 0 or not ((edge[at + 6] | edge[at + 14]) >> 32) & 2:
+            if client == 0 or server == 0 or not ((client | server) >> 32) & layout.MESSAGING:
                 continue
-            if edge[at + 5] == 0 or edge[at + 12] == 0:
+            if sent == 0 or taken == 0:
                 continue
-            if edge[at + 12] <= edge[at + 5]:
+            if taken <= sent:
                 not_positive += 1
             else:
-                to[i] = cython.cast(cython.double, edge[at + 12] - edge[at + 5]) / 1e9
+                to[i] = cython.cast(cython.double, taken - sent) / 1e9
     return not_positive

@@ -1,5 +1,5 @@
 # cython: boundscheck=False, wraparound=False, initializedcheck=False, cdivision=True
-"""From an edge (``edge_store.py``) to the row of its series.
+"""From an edge (``layout.py``) to the row of its series.
 
 The labels of an edge follow from the label sets of its two halves, its type, and whether it failed. These four are one
 64-bit key::
@@ -16,8 +16,10 @@ import numpy as np
 
 if cython.compiled:
     from cython.cimports.pipeline.memory import ints_at, words_at
+    from cython.cimports.processors.service_graph import layout
 else:
     from pipeline.memory import ints_at, words_at
+    from processors.service_graph import layout
 
 _plain = cython.declare(cython.ulonglong, 0)
 _messaging = cython.declare(cython.ulonglong, 1)
@@ -46,17 +48,18 @@ MAX_SIZE = 1 << 18
 def key_of(edges: cython.p_ulonglong, at: cython.Py_ssize_t) -> cython.ulonglong:
     """The key of the edge at word ``at``."""
     low: cython.ulonglong = 0xFFFFFFFF
-    client: cython.ulonglong = edges[at + 6]
-    server: cython.ulonglong = edges[at + 14]
+    client: cython.ulonglong = edges[at + layout.LABEL]
+    server: cython.ulonglong = edges[at + layout.HALF + layout.LABEL]
     flags: cython.ulonglong = (client | server) >> 32
+    failed: cython.ulonglong = 1 if flags & layout.FAILED else 0
     of_type: cython.ulonglong
     if client != 0 and server != 0:
-        of_type = _messaging if flags & 2 else _plain
+        of_type = _messaging if flags & layout.MESSAGING else _plain
     elif client != 0:
-        of_type = _database if flags & 8 else _virtual_server
+        of_type = _database if flags & layout.ALONE else _virtual_server
     else:
-        of_type = _virtual_client if flags & 8 else _orphan
-    return (client & low) << 36 | (server & low) << 8 | of_type << 1 | ((flags >> 2) & 1)
+        of_type = _virtual_client if flags & layout.ALONE else _orphan
+    return (client & low) << 36 | (server & low) << 8 | of_type << 1 | failed
 
 
 @cython.cfunc
@@ -126,7 +129,7 @@ def find_rows(
     missing: cython.Py_ssize_t = 0
     p: cython.ulonglong
     for i in range(n):
-        keys[i] = key_of(edges, i * 16)
+        keys[i] = key_of(edges, i * layout.EDGE)
         p = place_of(cache.keys, cache.mask, keys[i])
         if cache.keys[p] == 0:
             rows[i] = _unknown

@@ -1,30 +1,9 @@
 # cython: boundscheck=False, wraparound=False, initializedcheck=False, cdivision=True
-"""Pairs the two halves of each call: what a client's span says of it, and what the server's span says.
+"""The halves that wait for their partners: arrays of halves in, arrays of edges out (``layout.py``).
 
-A *half* is eight 64-bit words, one cache line, without a string in it::
+By which rules they are paired is said in ``pairing.py``, and how they are kept in ``half_slots.py``.
 
-    TRACE  TRACE+1  SPAN  OTHER  START  END  LABEL  WEIGHT
-    └ key: the client's ids ┘  │                │      └ float64 bits, carried along
-                               │                └ flags << 32 | label set, a number that is the caller's
-                               └ client: its parent's span id; server: its own. Unmasks loops.
-
-An *edge* is sixteen words: the client's half, then the server's; the side that is missing is all zero.
-
-The key of a client is (trace id, span id), that of a server (trace id, parent span id). **Every server half makes one
-edge with the client half of its key**, whichever comes first: servers wait in a chain for their client, and a client
-that has been paired stays, without counting as waiting, for further servers (fan-out of a message, retries inside one
-client span). So the order of arrival changes nothing, where the originals keep the first server of a client and lose
-the others.
-
-    slots (``half_slots.py``): key → the oldest half of that key
-    waiting: unpaired halves, oldest first   → expire after ttl, or are evicted where the store is full
-    paired:  clients that have had a server  → leave after ttl, or where the store is full, before anything else does
-
-Every half that comes in ends as exactly one entry of ``fates()``, or is still among ``waiting``. A trace may have no
-more than ``max_items_per_trace`` waiting halves.
-
-Cython in pure Python mode: runs compiled and uncompiled with the same results. The store knows keys, sides and
-flags alone, so it can pair other things than calls.
+Cython in pure Python mode: runs compiled and uncompiled with the same results.
 """
 
 import cython
@@ -32,114 +11,41 @@ import numpy as np
 
 if cython.compiled:
     from cython.cimports.pipeline.memory import longs_at, words_at
-    from cython.cimports.processors.service_graph.half_slots import (
-        DEADLINE,
-        HALF,
-        LABEL,
-        LINKS,
-        NEXT,
-        OTHER,
-        SLOT,
-        SPAN,
-        HalfSlots,
-        drop_paired,
-        drop_waiting,
-        fetch,
-        find,
-        is_crowded,
-        move_to_paired,
-        place_of,
-        put,
-        tag_of,
-    )
+    from cython.cimports.processors.service_graph import half_slots, layout
+    from cython.cimports.processors.service_graph.pairing import Pairing, add_halves, expire_halves, load_half
 else:
     from pipeline.memory import longs_at, words_at
-    from processors.service_graph.half_slots import (
-        DEADLINE,
-        HALF,
-        LABEL,
-        LINKS,
-        NEXT,
-        OTHER,
-        SLOT,
-        SPAN,
-        HalfSlots,
-        drop_paired,
-        drop_waiting,
-        fetch,
-        find,
-        is_crowded,
-        move_to_paired,
-        place_of,
-        put,
-        tag_of,
-    )
+    from processors.service_graph import half_slots, layout
+    from processors.service_graph.pairing import Pairing, add_halves, expire_halves, load_half
 
-EDGE = cython.declare(cython.Py_ssize_t, 16)
+from processors.service_graph.layout import KINDS
+from processors.service_graph.pairing import FATES
 
-# Flags of a half. The first two number its kind: client, server, producer, consumer. A settled half has its fate
-# already and is kept for the partners that may still come.
-SERVER = cython.declare(cython.ulonglong, 1)
-ALONE = cython.declare(cython.ulonglong, 8)
-FILTERED = cython.declare(cython.ulonglong, 16)
-WAS_PAIRED = cython.declare(cython.ulonglong, 32)
-SETTLED = cython.declare(cython.ulonglong, 64)
-KIND = cython.declare(cython.ulonglong, 3)
-
-FLAGS = {"server": 1, "messaging": 2, "failed": 4, "alone": 8, "filtered": 16}
-"""What a caller may set. ``alone``: needs no partner, is an edge by itself. ``filtered``: makes no edge, and neither
-does its partner."""
-KINDS = ("client", "server", "producer", "consumer")
-FATES = ("paired", "alone", "expired", "evicted", "trace_limit", "duplicate", "filtered", "loop")
-"""What can become of a half. Duplicate: a second client half with the key of one that is still there. Loop: its own
-parent, or client and server are each other's parents."""
-
-_PAIRED = cython.declare(cython.Py_ssize_t, 0)
-_ALONE = cython.declare(cython.Py_ssize_t, 1)
-_EXPIRED = cython.declare(cython.Py_ssize_t, 2)
-_EVICTED = cython.declare(cython.Py_ssize_t, 3)
-_TRACE_LIMIT = cython.declare(cython.Py_ssize_t, 4)
-_DUPLICATE = cython.declare(cython.Py_ssize_t, 5)
-_FILTERED = cython.declare(cython.Py_ssize_t, 6)
-_LOOP = cython.declare(cython.Py_ssize_t, 7)
-
-MAX_ITEMS = 1 << 26
+MAX_ITEMS = (1 << 26) - 1  # words of slots are found with 32-bit numbers
 EXPIRE_AT_ONCE = 1 << 12
 
 
 @cython.final
 @cython.cclass
-class EdgeStore(HalfSlots):
-    """Halves waiting for their partners.
+class EdgeStore(Pairing):
+    """See the module.
 
     Args:
         max_items: Halves kept, waiting and paired ones together.
         ttl_nano: Age at which a half stops waiting.
         max_items_per_trace: Waiting halves of one trace.
-        seed: Of the hash: 62 random bits, so that a sender cannot choose ids that collide.
     """
 
-    _fates: object
     _out: object
     _tags: object
     _nothing: object
-    fates_at: cython.p_longlong
-    out: cython.p_ulonglong
     tags: cython.p_ulonglong
-    out_count: cython.Py_ssize_t
-    ttl: cython.longlong
-    remembered: cython.Py_ssize_t
 
-    def __init__(self, max_items, ttl_nano, max_items_per_trace, seed):  # type: ignore[no-untyped-def]
+    def __init__(self, max_items: int, ttl_nano: int, max_items_per_trace: int) -> None:
         if not 1 <= max_items <= MAX_ITEMS:
             raise ValueError(f"max_items must be between 1 and {MAX_ITEMS}")
-        HalfSlots.__init__(self, max_items, max_items_per_trace, seed)
-        self._fates = np.zeros(len(FATES) * len(KINDS), np.int64)
-        self.fates_at = longs_at(self._fates)
-        self.ttl = ttl_nano
-        self.remembered = 0
-        self.out_count = 0
-        self._nothing = np.empty((0, EDGE), np.uint64)
+        Pairing.__init__(self, max_items, ttl_nano, max_items_per_trace)
+        self._nothing = np.empty((0, layout.EDGE), np.uint64)
         self._out = self._nothing
         self._tags = np.zeros(0, np.uint64)
         self._make_room(1024)
@@ -156,7 +62,6 @@ class EdgeStore(HalfSlots):
             uint64[k, 16], the edges that are complete. Valid until the next call.
         """
         n: cython.Py_ssize_t = len(halves)
-        i: cython.Py_ssize_t
         now: cython.longlong = now_nano
         if n == 0:
             return self._nothing
@@ -168,12 +73,7 @@ class EdgeStore(HalfSlots):
         self.out_count = 0
         source: cython.p_ulonglong = words_at(halves.reshape(-1))
         with cython.nogil:
-            for i in range(n):
-                if not source[i * HALF + LABEL] >> 32 & ALONE:
-                    self.tags[i] = tag_of(self, source, i * HALF)
-                    fetch(self, self.tags[i])
-            for i in range(n):
-                add_half(self, source, i * HALF, self.tags[i], now)
+            add_halves(self, source, n, self.tags, now)
         return self._out[: self.out_count]
 
     def expire(self, now_nano):  # type: ignore[no-untyped-def]
@@ -227,275 +127,27 @@ class EdgeStore(HalfSlots):
         times: cython.p_longlong = longs_at(deadlines)
         source: cython.p_ulonglong = words_at(halves.reshape(-1))
         for i in range(n):
-            load_half(self, source, i * HALF, times[i])
+            load_half(self, source, i * layout.HALF, times[i])
 
     def _make_room(self, edges):  # type: ignore[no-untyped-def]
         """Have an output buffer for ``edges``."""
         if len(self._out) >= edges:
             return
-        self._out = np.empty((1 << (edges - 1).bit_length(), EDGE), np.uint64)
+        self._out = np.empty((1 << (edges - 1).bit_length(), layout.EDGE), np.uint64)
         self.out = words_at(self._out.reshape(-1))
 
+    def _in_order(self) -> list[int]:
+        """The slots in use: waiting halves, oldest first, then paired ones likewise."""
+        found = []
+        slot = self.oldest
+        while slot >= 0:
+            found.append(slot)
+            slot = self.links[slot * half_slots.LINKS + half_slots.YOUNGER]
+        places = (self.ring_first + np.arange(self.paired_items)) % self.ring_size
+        paired = self._ring[::2][places] & np.uint64(0xFFFF_FFFF)
+        return found + (paired.astype(np.int64) - 1).tolist()
 
-@cython.cfunc
-@cython.inline
-@cython.nogil
-@cython.exceptval(check=False)
-def flags_of(half: cython.p_ulonglong, at: cython.Py_ssize_t) -> cython.ulonglong:
-    return half[at + LABEL] >> 32
-
-
-@cython.cfunc
-@cython.inline
-@cython.nogil
-@cython.exceptval(check=False)
-def count(store: EdgeStore, fate: cython.Py_ssize_t, flags: cython.ulonglong) -> cython.void:
-    """Write down what became of a half."""
-    store.fates_at[fate * 4 + cython.cast(cython.Py_ssize_t, flags & KIND)] += 1
-
-
-@cython.cfunc
-@cython.inline
-@cython.nogil
-@cython.exceptval(check=False)
-def emit(store: EdgeStore, half: cython.p_ulonglong, at: cython.Py_ssize_t) -> cython.void:
-    """Write an edge with one half on its side and the other side empty."""
-    edge: cython.Py_ssize_t = store.out_count * EDGE
-    mine: cython.Py_ssize_t = edge + HALF if flags_of(half, at) & SERVER else edge
-    i: cython.Py_ssize_t
-    for i in range(EDGE):
-        store.out[edge + i] = 0
-    for i in range(HALF):
-        store.out[mine + i] = half[at + i]
-    store.out_count += 1
-
-
-@cython.cfunc
-@cython.inline
-@cython.nogil
-@cython.exceptval(check=False)
-def emit_pair(
-    store: EdgeStore,
-    client: cython.p_ulonglong,
-    c: cython.Py_ssize_t,
-    server: cython.p_ulonglong,
-    s: cython.Py_ssize_t,
-) -> cython.void:
-    """Write an edge of two halves."""
-    edge: cython.Py_ssize_t = store.out_count * EDGE
-    i: cython.Py_ssize_t
-    for i in range(HALF):
-        store.out[edge + i] = client[c + i]
-        store.out[edge + HALF + i] = server[s + i]
-    store.out_count += 1
-
-
-@cython.cfunc
-@cython.inline
-@cython.nogil
-@cython.exceptval(check=False)
-def forget(store: EdgeStore, place: cython.Py_ssize_t, flags: cython.ulonglong) -> cython.void:
-    """Free a waiting half, the oldest of its key, with these flags."""
-    if flags & SETTLED:
-        store.remembered -= 1
-    drop_waiting(store, place)
-
-
-@cython.cfunc
-@cython.nogil
-@cython.exceptval(check=False)
-def keep_limit(store: EdgeStore) -> cython.void:
-    """Where one half too many is kept, forget the oldest paired client, else evict the oldest waiting half.
-
-    The oldest of a queue is the oldest of its key: chains hold waiting servers in order of arrival, clients have no
-    company.
-    """
-    slot: cython.int
-    flags: cython.ulonglong
-    if store.items <= store.max_items:
-        return
-    if store.paired_items:
-        drop_paired(store)
-        return
-    slot = store.oldest
-    flags = flags_of(store.words, slot * SLOT)
-    if not flags & SETTLED:
-        count(store, _EVICTED, flags)
-    forget(store, place_of(store, slot), flags)
-
-
-@cython.cfunc
-@cython.nogil
-@cython.exceptval(check=False)
-def wait(
-    store: EdgeStore,
-    half: cython.p_ulonglong,
-    at: cython.Py_ssize_t,
-    tag: cython.ulonglong,
-    place: cython.Py_ssize_t,
-    now: cython.longlong,
-) -> cython.void:
-    """Let a half wait for its partner. A filtered one is settled already and only remembered."""
-    flags: cython.ulonglong = flags_of(half, at)
-    slot: cython.int
-    if is_crowded(store, half, at):
-        count(store, _FILTERED if flags & FILTERED else _TRACE_LIMIT, flags)
-        return
-    slot = put(store, half, at, tag, place, False, now + store.ttl)
-    if flags & FILTERED:
-        store.words[slot * SLOT + LABEL] |= SETTLED << 32
-        store.remembered += 1
-        count(store, _FILTERED, flags)
-    keep_limit(store)
-
-
-@cython.cfunc
-@cython.inline
-@cython.nogil
-@cython.exceptval(check=False)
-def meet(
-    store: EdgeStore,
-    client: cython.p_ulonglong,
-    c: cython.Py_ssize_t,
-    server: cython.p_ulonglong,
-    s: cython.Py_ssize_t,
-) -> cython.Py_ssize_t:
-    """What becomes of a client and a server with the same key; where they make an edge, it is written out."""
-    if (flags_of(client, c) | flags_of(server, s)) & FILTERED:
-        return _FILTERED
-    if client[c + OTHER] == server[s + OTHER]:
-        return _LOOP
-    emit_pair(store, client, c, server, s)
-    return _PAIRED
-
-
-@cython.cfunc
-@cython.nogil
-@cython.exceptval(check=False)
-def add_server(
-    store: EdgeStore, half: cython.p_ulonglong, at: cython.Py_ssize_t, tag: cython.ulonglong, now: cython.longlong
-) -> cython.void:
-    """Pair a server half with its client, which from then on is kept for others, or let it wait."""
-    place: cython.Py_ssize_t = find(store, tag, half, at)
-    low: cython.ulonglong = 0xFFFFFFFF
-    slot: cython.int
-    c: cython.Py_ssize_t
-    theirs: cython.ulonglong
-    fate: cython.Py_ssize_t
-    if place >= 0:
-        slot = cython.cast(cython.int, store.index[place] & low) - 1
-        c = slot * SLOT
-        theirs = flags_of(store.words, c)
-        if not theirs & SERVER:
-            fate = meet(store, store.words, c, half, at)
-            count(store, fate, flags_of(half, at))
-            if not theirs & SETTLED:
-                count(store, fate, theirs)
-                store.words[c + LABEL] |= (SETTLED | WAS_PAIRED) << 32
-                move_to_paired(store, slot, now + store.ttl)
-            return
-    wait(store, half, at, tag, place, now)
-
-
-@cython.cfunc
-@cython.nogil
-@cython.exceptval(check=False)
-def add_client(
-    store: EdgeStore, half: cython.p_ulonglong, at: cython.Py_ssize_t, tag: cython.ulonglong, now: cython.longlong
-) -> cython.void:
-    """Pair a client half with all servers that wait for it, or let it wait. It takes their place in the index."""
-    flags: cython.ulonglong = flags_of(half, at)
-    place: cython.Py_ssize_t = find(store, tag, half, at)
-    low: cython.ulonglong = 0xFFFFFFFF
-    theirs: cython.ulonglong
-    slot: cython.int
-    s: cython.Py_ssize_t
-    fate: cython.Py_ssize_t
-    best: cython.Py_ssize_t = _LOOP
-    if place < 0:
-        wait(store, half, at, tag, place, now)
-        return
-    slot = cython.cast(cython.int, store.index[place] & low) - 1
-    if not flags_of(store.words, slot * SLOT) & SERVER:
-        count(store, _DUPLICATE, flags)
-        return
-    while slot >= 0:
-        s = slot * SLOT
-        theirs = flags_of(store.words, s)
-        fate = meet(store, half, at, store.words, s)
-        best = min(best, fate)
-        if not theirs & SETTLED:
-            count(store, fate, theirs)
-        slot = store.links[slot * LINKS + NEXT]
-        forget(store, place, theirs)
-    count(store, best, flags)
-    slot = put(store, half, at, tag, find(store, tag, half, at), True, now + store.ttl)
-    store.words[slot * SLOT + LABEL] |= (SETTLED | WAS_PAIRED) << 32
-    keep_limit(store)
-
-
-@cython.cfunc
-@cython.nogil
-@cython.exceptval(check=False)
-def add_half(
-    store: EdgeStore, half: cython.p_ulonglong, at: cython.Py_ssize_t, tag: cython.ulonglong, now: cython.longlong
-) -> cython.void:
-    """Take in one half. The tag is not looked at where it needs no partner."""
-    flags: cython.ulonglong = flags_of(half, at)
-    if flags & ALONE:
-        if flags & FILTERED:
-            count(store, _FILTERED, flags)
-            return
-        count(store, _ALONE, flags)
-        emit(store, half, at)
-    elif half[at + OTHER] == half[at + SPAN]:
-        count(store, _LOOP, flags)
-    elif flags & SERVER:
-        add_server(store, half, at, tag, now)
-    else:
-        add_client(store, half, at, tag, now)
-
-
-@cython.cfunc
-@cython.nogil
-@cython.exceptval(check=False)
-def expire_halves(store: EdgeStore, now: cython.longlong, limit: cython.Py_ssize_t) -> cython.void:
-    """Empty both queues of what has reached its deadline, until ``limit`` edges have been written."""
-    slot: cython.int
-    flags: cython.ulonglong
-    while store.paired_items and store.ring_deadlines[2 * store.ring_first + 1] <= now:
-        drop_paired(store)
-    slot = store.oldest
-    while slot >= 0 and store.deadlines[slot * SLOT + DEADLINE] <= now and store.out_count < limit:
-        flags = flags_of(store.words, slot * SLOT)
-        if not flags & SETTLED:
-            count(store, _EXPIRED, flags)
-            emit(store, store.words, slot * SLOT)
-        forget(store, place_of(store, slot), flags)
-        slot = store.oldest
-
-
-@cython.cfunc
-@cython.exceptval(check=False)
-def load_half(
-    store: EdgeStore, half: cython.p_ulonglong, at: cython.Py_ssize_t, deadline: cython.longlong
-) -> cython.void:
-    """Put back a half as it was dumped. One whose key is taken by a half that it cannot stand beside is left out as a
-    duplicate.
-    """
-    flags: cython.ulonglong = flags_of(half, at)
-    tag: cython.ulonglong = tag_of(store, half, at)
-    low: cython.ulonglong = 0xFFFFFFFF
-    place: cython.Py_ssize_t = find(store, tag, half, at)
-    at_place: cython.Py_ssize_t
-    is_paired: cython.bint
-    if place >= 0:
-        at_place = (cython.cast(cython.Py_ssize_t, store.index[place] & low) - 1) * SLOT
-        if not flags & flags_of(store.words, at_place) & SERVER:
-            count(store, _DUPLICATE, flags)
-            return
-    is_paired = flags & WAS_PAIRED and not flags & SERVER
-    put(store, half, at, tag, place, is_paired, deadline)
-    if flags & SETTLED and not is_paired:
-        store.remembered += 1
-    keep_limit(store)
+    def _contents(self, slots: list[int]) -> tuple[np.ndarray, np.ndarray]:
+        """uint64[k, 8] and int64[k]: halves and deadlines of slots."""
+        rows = self._slots.reshape(-1, half_slots.SLOT)[np.array(slots, np.int64)]
+        return np.ascontiguousarray(rows[:, : layout.HALF]), rows[:, half_slots.DEADLINE].view(np.int64)

@@ -1,15 +1,12 @@
 import numpy as np
 import numpy.typing as npt
 
-from processors.service_graph.half_slots import HalfSlots
+from processors.service_graph.pairing import Pairing
 
-FLAGS: dict[str, int]
-KINDS: tuple[str, ...]
-FATES: tuple[str, ...]
 MAX_ITEMS: int
 
-class EdgeStore(HalfSlots):
-    def __init__(self, max_items: int, ttl_nano: int, max_items_per_trace: int, seed: int) -> None: ...
+class EdgeStore(Pairing):
+    def __init__(self, max_items: int, ttl_nano: int, max_items_per_trace: int) -> None: ...
     def add(self, halves: npt.NDArray[np.uint64], now_nano: int) -> npt.NDArray[np.uint64]: ...
     def expire(self, now_nano: int) -> npt.NDArray[np.uint64]: ...
     def fates(self) -> npt.NDArray[np.int64]: ...

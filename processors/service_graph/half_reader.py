@@ -1,6 +1,6 @@
 """Reads the halves of a batch: their words, and their label sets as numbers of two private series tables.
 
-What a half is stands in ``edge_store.py``.
+What a half is stands in ``layout.py``.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from pipeline.api import Clock, SpanBatch
 from pipeline.model.records import Field, Level
 from pipeline.model.series import Limits, SeriesTable
 from processors.adjusted_count import AdjustedCount
-from processors.service_graph import halves
+from processors.service_graph import halves, layout
 from processors.service_graph.config import Config
-from processors.service_graph.edge_store import FLAGS
 from processors.service_graph.halves import HalfScan
+from processors.service_graph.layout import FLAG_SHIFT, KEY_WORDS, LABEL_BITS
 from processors.service_graph.lonely_clients import LonelyClients
 from processors.service_graph.nodes import Half, Nodes
 from processors.span_filter import SpanFilter
@@ -26,12 +26,8 @@ from processors.span_filter import SpanFilter
 Int32s = npt.NDArray[np.int32]
 UInt64s = npt.NDArray[np.uint64]
 
-KEY_WORDS = 3
-LABEL_WORD, WEIGHT_WORD = 6, 7
-FLAG_SHIFT = np.uint64(32)
-LABEL_BITS = np.uint64(0xFFFF_FFFF)
 _ITEM = int(Level.ITEM)
-NO_HALVES = np.empty((0, 8), np.uint64)
+NO_HALVES = np.empty((0, layout.HALF), np.uint64)
 
 SPAN_COLUMNS = (
     "trace_id",
@@ -100,10 +96,10 @@ class HalfReader:
             self._label_unknown(spans, out)
         adjusted = self._adjusted.of(spans)
         if adjusted is not None:
-            out.view(np.float64)[:, WEIGHT_WORD] = _at_rows(spans, adjusted.counts, scan.rows_of_halves())
+            out.view(np.float64)[:, layout.WEIGHT] = _at_rows(spans, adjusted.counts, scan.rows_of_halves())
         if self._filter:
             filtered = _at_rows(spans, ~self._filter.mask(spans), scan.rows_of_halves())
-            out[:, LABEL_WORD] |= (filtered * np.uint64(FLAGS["filtered"])) << FLAG_SHIFT
+            out[:, layout.LABEL] |= (filtered * np.uint64(layout.FILTERED)) << FLAG_SHIFT
         if scan.consumers and self._follow_links:
             out = self._linked(out, spans, scan.rows_of_halves()[scan.clients :])
         return out
@@ -117,7 +113,7 @@ class HalfReader:
 
     def table(self, word: int) -> SeriesTable:
         """The table of a half's label set, from its label word."""
-        return self.servers if (word >> 32) & FLAGS["server"] else self.clients
+        return self.servers if (word >> 32) & layout.SERVER else self.clients
 
     @property
     def generation(self) -> int:
@@ -144,7 +140,7 @@ class HalfReader:
     def _label_unknown(self, spans: SpanBatch, out: UInt64s) -> None:
         """Have the tables number the label sets that are new, or whose values take Python to format."""
         rows = self._scan.rows_of_halves()
-        unknown = np.flatnonzero((out[:, LABEL_WORD] & LABEL_BITS) == 0).astype(np.int32)
+        unknown = np.flatnonzero((out[:, layout.LABEL] & LABEL_BITS) == 0).astype(np.int32)
         clients = int(np.searchsorted(unknown, self._scan.clients))
         for table, halves_of_side in ((self.clients, unknown[:clients]), (self.servers, unknown[clients:])):
             if len(halves_of_side):
@@ -167,7 +163,7 @@ class HalfReader:
                 continue
             one = np.repeat(out[before + position : before + position + 1], len(keys), axis=0)
             one[:, :KEY_WORDS] = keys
-            one[:, LABEL_WORD] &= ~(np.uint64(FLAGS["alone"]) << FLAG_SHIFT)
+            one[:, layout.LABEL] &= ~(np.uint64(layout.ALONE) << FLAG_SHIFT)
             replaced.append(before + position)
             copies.append(one)
         return np.concatenate((np.delete(out, replaced, axis=0), *copies))

@@ -1,12 +1,9 @@
 # What other native modules see of half_slots.py. Numbers are here so that the compiler knows them; their uncompiled
 # counterparts stand in half_slots.py.
 
+from processors.service_graph.trace_counters cimport TraceCounters
+
 cdef enum:
-    TRACE = 0
-    SPAN = 2
-    OTHER = 3
-    LABEL = 6
-    HALF = 8
     DEADLINE = 8
     SLOT = 16
 
@@ -24,9 +21,8 @@ cdef class HalfSlots:
     cdef long long* deadlines
     cdef unsigned long long* index
     cdef unsigned long long mask
-    cdef unsigned long long* secrets
-    cdef int* traces
-    cdef unsigned long long trace_mask
+    cdef unsigned long long* secret
+    cdef TraceCounters traces
     cdef bint is_counting
     cdef object _ring
     cdef unsigned long long* ring
@@ -43,24 +39,19 @@ cdef class HalfSlots:
     cdef Py_ssize_t items
     cdef Py_ssize_t paired_items
 
-cdef extern from *:
-    """
-    #if defined(__GNUC__)
-    #define WEIR_PREFETCH(p) __builtin_prefetch(p)
-    #else
-    #define WEIR_PREFETCH(p) ((void)(p))
-    #endif
-    """
-    void WEIR_PREFETCH(const void*) noexcept nogil
+cdef inline int slot_at(HalfSlots slots, Py_ssize_t place) noexcept nogil:
+    return <int>(slots.index[place] & 0xFFFFFFFFULL) - 1
 
-cdef inline void fetch(HalfSlots slots, unsigned long long tag) noexcept nogil:
-    WEIR_PREFETCH(slots.index + (tag & slots.mask))
+cdef inline int next_of(HalfSlots slots, int slot) noexcept nogil:
+    return slots.links[slot * LINKS + NEXT]
+
+cdef inline long long deadline_of(HalfSlots slots, int slot) noexcept nogil:
+    return slots.deadlines[slot * SLOT + DEADLINE]
 
 cdef unsigned long long tag_of(HalfSlots slots, unsigned long long* half, Py_ssize_t at) noexcept nogil
 cdef Py_ssize_t find(
     HalfSlots slots, unsigned long long tag, unsigned long long* half, Py_ssize_t at
 ) noexcept nogil
-cdef Py_ssize_t place_of(HalfSlots slots, int slot) noexcept nogil
 cdef int put(
     HalfSlots slots,
     unsigned long long* half,
@@ -71,6 +62,7 @@ cdef int put(
     long long deadline,
 ) noexcept nogil
 cdef void move_to_paired(HalfSlots slots, int slot, long long deadline) noexcept nogil
+cdef Py_ssize_t place_of(HalfSlots slots, int slot) noexcept nogil
 cdef void drop_waiting(HalfSlots slots, Py_ssize_t place) noexcept nogil
 cdef void drop_paired(HalfSlots slots) noexcept nogil
 cdef bint is_crowded(HalfSlots slots, unsigned long long* half, Py_ssize_t at) noexcept nogil

@@ -1,5 +1,5 @@
 # cython: boundscheck=False, wraparound=False, initializedcheck=False, cdivision=True
-"""Where halves of calls (``edge_store.py``) are kept: slots, an index over their keys, and two queues.
+"""Where halves of calls (``layout.py``) are kept: slots, an index over their keys, and two queues.
 
 ::
 
@@ -12,31 +12,44 @@ A slot is two cache lines. The tag is 32 bits of a hash of the key and also says
 so that searching past other keys, growing and removing touch no slots. Probing is linear, removal shifts back. The
 index grows with what is kept and is at most half full, so it stays in the caches.
 
-Waiting halves of a trace are counted, by hashed counters, only while so many wait that one trace could have too many.
+Waiting halves of a trace are counted (``trace_counters.py``) only while so many wait that one could have too many.
 
 Cython in pure Python mode: runs compiled and uncompiled with the same results. Functions in place of methods, so that
-``edge_store.py`` calls them without a look into a table.
+``pairing.py`` calls them without a look into a table.
 """
+
+import secrets
 
 import cython
 import numpy as np
 
-from processors.service_graph.word_hash import secret_words
-
 if cython.compiled:
     from cython.cimports.pipeline.memory import ints_at, longs_at, words_at
-    from cython.cimports.processors.service_graph.word_hash import finish, product
+    from cython.cimports.pipeline.model.key_hash import finish, product
+    from cython.cimports.processors.service_graph import layout
+    from cython.cimports.processors.service_graph.trace_counters import TraceCounters
 else:
     from pipeline.memory import ints_at, longs_at, words_at
-    from processors.service_graph.word_hash import finish, product
+    from pipeline.model.key_hash import finish, product
+    from processors.service_graph import layout
+    from processors.service_graph.trace_counters import TraceCounters
 
-    # Words of a half and of the slot that it stands in. LABEL: flags << 32 | label set.
-    TRACE, SPAN, OTHER, LABEL, HALF, DEADLINE, SLOT = 0, 2, 3, 6, 8, 8, 16
+    # Words of a slot; the half's own come first.
+    DEADLINE, SLOT = 8, 16
     # 32-bit links of a slot: a neighbour among the waiting, and the next younger half of the same key. -1: none.
     YOUNGER, NEXT, LINKS = 21, 22, 32
 
-    def fetch(slots, tag):
-        """Let the processor fetch the home of a tag in the index, which will soon be looked at."""
+    def slot_at(slots, place):
+        """The slot that a place of the index names."""
+        return (slots.index[place] & 0xFFFFFFFF) - 1
+
+    def next_of(slots, slot):
+        """The next younger waiting half of the same key, or -1."""
+        return slots.links[slot * LINKS + NEXT]
+
+    def deadline_of(slots, slot):
+        """When the half in a slot stops waiting."""
+        return slots.deadlines[slot * SLOT + DEADLINE]
 
 
 _TAG = cython.declare(cython.Py_ssize_t, 9)
@@ -55,18 +68,15 @@ class HalfSlots:
     Args:
         max_items: Halves kept, in both queues together. Memory is touched only as they come, about 170 bytes each.
         max_items_per_trace: Waiting halves of one trace.
-        seed: 62 random bits that the secret words are made of.
     """
 
-    def __init__(self, max_items: int, max_items_per_trace: int, seed: int) -> None:
+    def __init__(self, max_items: int, max_items_per_trace: int) -> None:
         slots = max_items + 1  # a new half is put down before an old one is taken away
         self._slots = _aligned(slots * SLOT)
-        counters = max(4096, 1 << (4 * slots - 1).bit_length())
         unused = np.zeros(slots, np.int32)
         ring = np.zeros(slots * 2, np.uint64)
-        traces = np.zeros(counters, np.int32)
-        secrets = secret_words(seed, 3)
-        self._keep = (unused, traces, secrets)
+        secret = np.frombuffer(secrets.token_bytes(32), np.uint64)  # so that nobody can choose ids that collide
+        self._keep = (unused, secret)
         self._ring = ring
         self.words = words_at(self._slots)
         self.links = ints_at(self._slots.view(np.int32))
@@ -79,10 +89,9 @@ class HalfSlots:
         self.unused_count = 0
         self.oldest = -1
         self.youngest = -1
-        self.traces = ints_at(traces)
-        self.trace_mask = counters - 1
+        self.traces = TraceCounters(slots)
         self.is_counting = False
-        self.secrets = words_at(secrets)
+        self.secret = words_at(secret)
         self.max_items = max_items
         self.max_items_per_trace = max_items_per_trace
         self.used = 0
@@ -102,22 +111,6 @@ class HalfSlots:
         self.mask = len(self._index) - 1
         self.index = words_at(self._index)
         refill(self, words_at(old), len(old))
-
-    def _in_order(self) -> list[int]:
-        """The slots in use: waiting halves, oldest first, then paired ones likewise."""
-        found = []
-        slot = self.oldest
-        while slot >= 0:
-            found.append(slot)
-            slot = self.links[slot * LINKS + YOUNGER]
-        places = (self.ring_first + np.arange(self.paired_items)) % self.ring_size
-        paired = self._ring[::2][places] & np.uint64(0xFFFF_FFFF)
-        return found + (paired.astype(np.int64) - 1).tolist()
-
-    def _contents(self, slots: list[int]) -> tuple[np.ndarray, np.ndarray]:
-        """uint64[k, 8] and int64[k]: halves and deadlines of slots."""
-        rows = self._slots.reshape(-1, SLOT)[np.array(slots, np.int64)]
-        return np.ascontiguousarray(rows[:, :HALF]), rows[:, DEADLINE].view(np.int64)
 
 
 def _aligned(words: int) -> np.ndarray:
@@ -146,12 +139,19 @@ def refill(slots: HalfSlots, old: cython.p_ulonglong, size: cython.Py_ssize_t) -
 @cython.nogil
 @cython.exceptval(check=False)
 def tag_of(slots: HalfSlots, half: cython.p_ulonglong, at: cython.Py_ssize_t) -> cython.ulonglong:
-    """32-bit hash of the key of a half."""
-    return finish(
-        product(half[at], slots.secrets[0])
-        + product(half[at + 1], slots.secrets[1])
-        + product(half[at + SPAN], slots.secrets[2])
-    )
+    """32-bit hash of the key of a half (``pipeline/model/key_hash.py``)."""
+    secret: cython.p_ulonglong = slots.secret
+    h: cython.ulonglong = product(half[at] + secret[0], half[at + 1] + secret[1])
+    return finish(h + product(half[at + layout.SPAN] + secret[2], secret[3]))
+
+
+@cython.cfunc
+@cython.inline
+@cython.nogil
+@cython.exceptval(check=False)
+def is_key(a: cython.p_ulonglong, p: cython.Py_ssize_t, b: cython.p_ulonglong, q: cython.Py_ssize_t) -> cython.bint:
+    """Whether two halves have the same key."""
+    return a[p + layout.SPAN] == b[q + layout.SPAN] and a[p] == b[q] and a[p + 1] == b[q + 1]
 
 
 @cython.cfunc
@@ -166,7 +166,7 @@ def find(slots: HalfSlots, tag: cython.ulonglong, half: cython.p_ulonglong, at: 
     while slots.index[p]:
         if slots.index[p] >> 32 == tag:
             e = ((slots.index[p] & low) - 1) * SLOT
-            if words[e + SPAN] == half[at + SPAN] and words[e] == half[at] and words[e + 1] == half[at + 1]:
+            if is_key(words, e, half, at):
                 return cython.cast(cython.Py_ssize_t, p)
         p = (p + 1) & slots.mask
     return ~cython.cast(cython.Py_ssize_t, p)
@@ -185,20 +185,20 @@ def place_of_word(slots: HalfSlots, wanted: cython.ulonglong) -> cython.Py_ssize
 
 
 @cython.cfunc
-@cython.nogil
-@cython.exceptval(check=False)
-def place_of(slots: HalfSlots, slot: cython.int) -> cython.Py_ssize_t:
-    """Place in the index of a slot that is the oldest of its key."""
-    return place_of_word(slots, word_of(slots, slot))
-
-
-@cython.cfunc
 @cython.inline
 @cython.nogil
 @cython.exceptval(check=False)
 def word_of(slots: HalfSlots, slot: cython.int) -> cython.ulonglong:
     """What the index has for a slot."""
     return (slots.words[slot * SLOT + _TAG] << 32) | cython.cast(cython.ulonglong, slot + 1)
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def place_of(slots: HalfSlots, slot: cython.int) -> cython.Py_ssize_t:
+    """Place in the index of a slot that is the oldest of its key."""
+    return place_of_word(slots, word_of(slots, slot))
 
 
 @cython.cfunc
@@ -237,7 +237,7 @@ def enqueue(slots: HalfSlots, slot: cython.int) -> cython.void:
         slots.oldest = slot
     slots.youngest = slot
     if slots.is_counting:
-        count_trace(slots, slots.words, slot * SLOT, 1)
+        slots.traces.add(slots.words, slot * SLOT, 1)
 
 
 @cython.cfunc
@@ -257,7 +257,7 @@ def dequeue(slots: HalfSlots, slot: cython.int) -> cython.void:
     else:
         slots.youngest = older
     if slots.is_counting:
-        count_trace(slots, slots.words, slot * SLOT, -1)
+        slots.traces.add(slots.words, slot * SLOT, -1)
 
 
 @cython.cfunc
@@ -290,14 +290,13 @@ def put(
     slot: cython.int
     oldest: cython.int
     i: cython.Py_ssize_t
-    low: cython.ulonglong = 0xFFFFFFFF
     if slots.unused_count:
         slots.unused_count -= 1
         slot = slots.unused[slots.unused_count]
     else:
         slot = cython.cast(cython.int, slots.used)
         slots.used += 1
-    for i in range(HALF):
+    for i in range(layout.HALF):
         slots.words[slot * SLOT + i] = half[at + i]
     slots.deadlines[slot * SLOT + DEADLINE] = deadline
     slots.words[slot * SLOT + _TAG] = tag
@@ -306,7 +305,7 @@ def put(
         slots.index[~place] = (tag << 32) | cython.cast(cython.ulonglong, slot + 1)
         slots.links[slot * LINKS + _LAST] = slot
     else:
-        oldest = cython.cast(cython.int, slots.index[place] & low) - 1
+        oldest = slot_at(slots, place)
         slots.links[slots.links[oldest * LINKS + _LAST] * LINKS + NEXT] = slot
         slots.links[oldest * LINKS + _LAST] = slot
     slots.items += 1
@@ -343,9 +342,8 @@ def free_slot(slots: HalfSlots, slot: cython.int) -> cython.void:
 @cython.exceptval(check=False)
 def drop_waiting(slots: HalfSlots, place: cython.Py_ssize_t) -> cython.void:
     """Free the slot at the head of a chain: the oldest waiting half of its key."""
-    low: cython.ulonglong = 0xFFFFFFFF
-    slot: cython.int = cython.cast(cython.int, slots.index[place] & low) - 1
-    heir: cython.int = slots.links[slot * LINKS + NEXT]
+    slot: cython.int = slot_at(slots, place)
+    heir: cython.int = next_of(slots, slot)
     dequeue(slots, slot)
     if heir >= 0:
         slots.index[place] = word_of(slots, heir)
@@ -370,37 +368,15 @@ def drop_paired(slots: HalfSlots) -> cython.void:
         slots.ring_first = 0
 
 
-# -- waiting halves of a trace ---------------------------------------------------------------------
-
-
-@cython.cfunc
-@cython.nogil
-@cython.exceptval(check=False)
-def counter_of(slots: HalfSlots, half: cython.p_ulonglong, at: cython.Py_ssize_t) -> cython.ulonglong:
-    """The counter of a half's trace, which few other traces share."""
-    h: cython.ulonglong = product(half[at], slots.secrets[0]) + product(half[at + 1], slots.secrets[1])
-    return finish(h) & slots.trace_mask
-
-
-@cython.cfunc
-@cython.nogil
-@cython.exceptval(check=False)
-def count_trace(slots: HalfSlots, half: cython.p_ulonglong, at: cython.Py_ssize_t, by: cython.int) -> cython.void:
-    """One half more or less of a trace waits."""
-    slots.traces[counter_of(slots, half, at)] += by
-
-
 @cython.cfunc
 @cython.nogil
 @cython.exceptval(check=False)
 def count_all(slots: HalfSlots) -> cython.void:
-    """Begin to count, with those that wait already."""
-    i: cython.ulonglong
+    """Begin to count the waiting halves of each trace, with those that wait already."""
     slot: cython.int = slots.oldest
-    for i in range(slots.trace_mask + 1):
-        slots.traces[i] = 0
+    slots.traces.clear()
     while slot >= 0:
-        count_trace(slots, slots.words, slot * SLOT, 1)
+        slots.traces.add(slots.words, slot * SLOT, 1)
         slot = slots.links[slot * LINKS + YOUNGER]
     slots.is_counting = True
 
@@ -419,4 +395,4 @@ def is_crowded(slots: HalfSlots, half: cython.p_ulonglong, at: cython.Py_ssize_t
         return False
     if not slots.is_counting:
         count_all(slots)
-    return slots.traces[counter_of(slots, half, at)] >= slots.max_items_per_trace
+    return slots.traces.add(half, at, 0) >= slots.max_items_per_trace

@@ -1,5 +1,5 @@
 # cython: boundscheck=False, wraparound=False, initializedcheck=False, cdivision=True
-"""From spans to halves (``edge_store.py``): which spans are one side of a call, and their eight words each.
+"""From spans to halves (``layout.py``): which spans are one side of a call, and their eight words each.
 
 Cython in pure Python mode: runs compiled and uncompiled with the same results.
 """
@@ -11,10 +11,12 @@ if cython.compiled:
     from cython.cimports.pipeline.memory import bytes_at, ints_at, words_at
     from cython.cimports.pipeline.model.row_finder import RowFinder
     from cython.cimports.pipeline.wire_format import read_varint, skip_field
+    from cython.cimports.processors.service_graph import layout
 else:
     from pipeline.memory import bytes_at, ints_at, words_at
     from pipeline.model.row_finder import RowFinder
     from pipeline.wire_format import read_varint, skip_field
+    from processors.service_graph import layout
 
 # Numbers of SpanKind and StatusCode in trace.proto.
 _SERVER = cython.declare(cython.ulonglong, 2)
@@ -23,11 +25,7 @@ _PRODUCER = cython.declare(cython.ulonglong, 4)
 _CONSUMER = cython.declare(cython.ulonglong, 5)
 _ERROR = cython.declare(cython.ulonglong, 2)
 
-# Flags of a half (``edge_store.py``), and the float64 1.0.
-_SERVER_SIDE = cython.declare(cython.ulonglong, 1)
-_MESSAGING = cython.declare(cython.ulonglong, 2)
-_FAILED = cython.declare(cython.ulonglong, 4)
-_ALONE = cython.declare(cython.ulonglong, 8)
+# The float64 1.0.
 _WEIGHT_1 = cython.declare(cython.ulonglong, 0x3FF0000000000000)
 
 LINKS_FIELD = cython.declare(cython.ulonglong, 13)
@@ -121,15 +119,33 @@ class HalfScan:
         half: cython.p_int = ints_at(halves)
         number: cython.p_int = ints_at(numbers)
         for i in range(len(halves)):
-            put_label(self, half[i], self.out[half[i] * 8 + 6] >> 32, number[i])
+            put_label(self, half[i], self.out[half[i] * layout.HALF + layout.LABEL] >> 32, number[i])
 
     def _make_room(self, n: cython.Py_ssize_t) -> None:
         if n > self.room:
             self.room = 2 * n
-            self._out = np.empty((self.room, 8), np.uint64)
+            self._out = np.empty((self.room, layout.HALF), np.uint64)
             self._rows = np.empty(2 * self.room, np.int32)
             self.out = words_at(self._out.reshape(-1))
             self.rows = ints_at(self._rows)
+
+
+@cython.cfunc
+@cython.inline
+@cython.nogil
+@cython.exceptval(check=False)
+def put_half(
+    scan: HalfScan, half: cython.Py_ssize_t, at: cython.Py_ssize_t, key: cython.Py_ssize_t, other: cython.Py_ssize_t
+) -> cython.void:
+    """Write the words of a half that come from its span alone; ``key`` and ``other`` are columns of span ids."""
+    base: cython.p_ulonglong = scan.words
+    to: cython.Py_ssize_t = half * layout.HALF
+    scan.out[to] = base[at + scan.trace]
+    scan.out[to + 1] = base[at + scan.trace + 1]
+    scan.out[to + layout.SPAN] = base[at + key]
+    scan.out[to + layout.OTHER] = base[at + other]
+    scan.out[to + layout.START] = base[at + scan.start]
+    scan.out[to + layout.END] = base[at + scan.end]
 
 
 @cython.cfunc
@@ -142,10 +158,10 @@ def put_label(
     """Write the label word of a half. Clients may need no server."""
     if number < 0:
         scan.unknown += 1
-    elif not flags & _SERVER_SIDE and scan.lonely[number]:
-        flags |= _ALONE
-    scan.out[half * 8 + 6] = (flags << 32) | cython.cast(cython.ulonglong, number + 1)
-    scan.out[half * 8 + 7] = _WEIGHT_1
+    elif not flags & layout.SERVER and scan.lonely[number]:
+        flags |= layout.ALONE
+    scan.out[half * layout.HALF + layout.LABEL] = (flags << 32) | cython.cast(cython.ulonglong, number + 1)
+    scan.out[half * layout.HALF + layout.WEIGHT] = _WEIGHT_1
 
 
 @cython.cfunc
@@ -156,11 +172,9 @@ def scan_clients(
 ) -> cython.void:
     """Write the halves of clients and producers; note the rows of the others in the second half of ``rows``."""
     base: cython.p_ulonglong = scan.words
-    out: cython.p_ulonglong = scan.out
     i: cython.Py_ssize_t
     row: cython.Py_ssize_t
     at: cython.Py_ssize_t
-    to: cython.Py_ssize_t
     c: cython.Py_ssize_t = 0
     s: cython.Py_ssize_t = 0
     kind: cython.ulonglong
@@ -172,16 +186,10 @@ def scan_clients(
         if i + 4 < n:
             labels.expect(rows[i + 4] if is_part else i + 4)
         if kind == _CLIENT or kind == _PRODUCER:
-            flags = _FAILED if base[at + scan.status] == _ERROR else 0
+            flags = layout.FAILED if base[at + scan.status] == _ERROR else 0
             if kind == _PRODUCER:
-                flags |= _MESSAGING
-            to = c * 8
-            out[to] = base[at + scan.trace]
-            out[to + 1] = base[at + scan.trace + 1]
-            out[to + 2] = base[at + scan.span]
-            out[to + 3] = base[at + scan.parent]
-            out[to + 4] = base[at + scan.start]
-            out[to + 5] = base[at + scan.end]
+                flags |= layout.MESSAGING
+            put_half(scan, c, at, scan.span, scan.parent)
             put_label(scan, c, flags, labels.row_at(row))
             scan.rows[c] = cython.cast(cython.int, row)
             c += 1
@@ -198,11 +206,9 @@ def scan_clients(
 def scan_servers(scan: HalfScan, labels: RowFinder) -> cython.void:
     """Write the halves of servers and consumers, whose rows have been noted. One without parent needs no client."""
     base: cython.p_ulonglong = scan.words
-    out: cython.p_ulonglong = scan.out
     i: cython.Py_ssize_t
     row: cython.Py_ssize_t
     at: cython.Py_ssize_t
-    to: cython.Py_ssize_t
     half: cython.Py_ssize_t
     consumers: cython.Py_ssize_t = 0
     flags: cython.ulonglong
@@ -212,19 +218,13 @@ def scan_servers(scan: HalfScan, labels: RowFinder) -> cython.void:
         at = scan.first + row * scan.width
         if i + 4 < scan.servers:
             labels.expect(scan.rows[scan.room + i + 4])
-        flags = _SERVER_SIDE | (_FAILED if base[at + scan.status] == _ERROR else 0)
+        flags = layout.SERVER | (layout.FAILED if base[at + scan.status] == _ERROR else 0)
         if base[at + scan.kind] == _CONSUMER:
-            flags |= _MESSAGING
+            flags |= layout.MESSAGING
             consumers += 1
         if base[at + scan.parent] == 0:
-            flags |= _ALONE
-        to = half * 8
-        out[to] = base[at + scan.trace]
-        out[to + 1] = base[at + scan.trace + 1]
-        out[to + 2] = base[at + scan.parent]
-        out[to + 3] = base[at + scan.span]
-        out[to + 4] = base[at + scan.start]
-        out[to + 5] = base[at + scan.end]
+            flags |= layout.ALONE
+        put_half(scan, half, at, scan.parent, scan.span)
         put_label(scan, half, flags, labels.row_at(row))
         scan.rows[half] = cython.cast(cython.int, row)
     scan.consumers = consumers

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import logging
-import secrets
 from collections.abc import Mapping
 
 import numpy as np
 
 from pipeline.api import Processor, Settings, SpanBatch
-from processors.service_graph import checkpoint
+from processors.service_graph import checkpoint, layout
 from processors.service_graph.config import Config as GraphConfig
 from processors.service_graph.edge_metrics import NO_EDGE, EdgeMetrics, UInt64s
 from processors.service_graph.edge_recorder import TIME_PROBLEMS
-from processors.service_graph.edge_store import FATES, KINDS, EdgeStore
-from processors.service_graph.half_reader import FLAG_SHIFT, LABEL_WORD, HalfReader
+from processors.service_graph.edge_store import EdgeStore
+from processors.service_graph.half_reader import HalfReader
+from processors.service_graph.layout import FLAG_SHIFT, KIND, KINDS
 from processors.service_graph.nodes import Nodes
+from processors.service_graph.pairing import FATES
 
 DROPPED_SPANS = "otelcol_connector_servicegraph_dropped_spans"
 TOTAL_EDGES = "otelcol_connector_servicegraph_total_edges"
@@ -27,7 +28,7 @@ OVERFLOWED_EDGES = "otelcol_connector_servicegraph_overflowed_edges"
 """Spans that wait; spans that were not taken as they came; edges that count in the overflow series."""
 
 DROPPED = ("evicted", "trace_limit", "duplicate", "filtered", "loop")
-"""Fates of halves (``edge_store``) that are reasons of ``dropped_spans``."""
+"""Fates of halves (``pairing``) that are reasons of ``dropped_spans``."""
 AT_ONCE = 1 << 11
 """Halves between which edges are recorded, so that they are still in the cache."""
 OUTCOMES = ("lost", "virtual_node")
@@ -57,7 +58,7 @@ class ServiceGraph(Processor):
         nodes = Nodes(config)
         self._halves = HalfReader(config, nodes, settings.clock)
         self._metrics = EdgeMetrics(config, nodes, self._halves, settings.meter)
-        self._store = EdgeStore(config.item_limit, round(config.ttl_s * 1e9), config.trace_limit, secrets.randbits(62))
+        self._store = EdgeStore(config.item_limit, round(config.ttl_s * 1e9), config.trace_limit)
         self.reads = self._halves.reads
         self._reported: dict[tuple[str, ...], int] = {}
         self._edges = 0
@@ -111,7 +112,8 @@ class ServiceGraph(Processor):
 
     def _count_expired(self, expired: UInt64s, lost: np.ndarray) -> None:
         """Own metrics: which side's partner never came, and whether the span became an edge to a virtual node."""
-        kinds = (((expired[:, LABEL_WORD] | expired[:, LABEL_WORD + 8]) >> FLAG_SHIFT) & np.uint64(3)).astype(np.int64)
+        labels = expired[:, layout.LABEL] | expired[:, layout.HALF + layout.LABEL]  # one of them is 0
+        kinds = ((labels >> FLAG_SHIFT) & np.uint64(KIND)).astype(np.int64)
         self._edges += len(expired)
         for outcome, chosen in zip(OUTCOMES, (lost, ~lost), strict=True):
             for kind, number in enumerate(np.bincount(kinds[chosen], minlength=len(KINDS)).tolist()):

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from processors.service_graph.edge_store import FATES, FLAGS, KINDS
-
-SERVER, ALONE, FILTERED = FLAGS["server"], FLAGS["alone"], FLAGS["filtered"]
+from processors.service_graph.layout import ALONE, FILTERED, KINDS, SERVER
+from processors.service_graph.pairing import FATES
 
 
 @dataclass(eq=False)

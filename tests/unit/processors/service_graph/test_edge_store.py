@@ -12,8 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from processors.service_graph import edge_store
+from processors.service_graph.layout import ALONE, FILTERED, KINDS, SERVER
+from processors.service_graph.pairing import FATES
 from tests.kernels import uncompiled
-from tests.unit.processors.service_graph.edge_store_model import ALONE, FILTERED, SERVER, Edge, Half, ModelStore
+from tests.unit.processors.service_graph.edge_store_model import Edge, Half, ModelStore
 
 TTL = 10
 
@@ -49,12 +51,12 @@ def server(parent: int, **fields: Any) -> Half:
 
 
 def store_of(module: ModuleType, max_items: int = 100, max_items_per_trace: int = 100) -> Any:
-    return module.EdgeStore(max_items, TTL, max_items_per_trace, 12345)
+    return module.EdgeStore(max_items, TTL, max_items_per_trace)
 
 
 def fates(store: Any) -> dict[tuple[str, str], int]:
     table = store.fates()
-    return {(edge_store.FATES[f], edge_store.KINDS[k]): int(table[f, k]) for f, k in np.argwhere(table).tolist()}
+    return {(FATES[f], KINDS[k]): int(table[f, k]) for f, k in np.argwhere(table).tolist()}
 
 
 def halves_strategy() -> st.SearchStrategy[Half]:
@@ -82,8 +84,8 @@ def test_store_and_model_agree_on_edges_fates_and_what_is_left(
     steps: list[Any], max_items: int, per_trace: int, reload: bool
 ) -> None:
     model = ModelStore(max_items, TTL, per_trace)
-    stores = [m.EdgeStore(max_items, TTL, per_trace, 1 + n) for n, m in enumerate(MODULES.values())]
-    before = [np.zeros((len(edge_store.FATES), len(edge_store.KINDS)), np.int64) for _ in stores]
+    stores = [m.EdgeStore(max_items, TTL, per_trace) for m in MODULES.values()]
+    before = [np.zeros((len(FATES), len(KINDS)), np.int64) for _ in stores]
     now = seen = 0
     for step in steps:
         if isinstance(step, int):
@@ -94,7 +96,7 @@ def test_store_and_model_agree_on_edges_fates_and_what_is_left(
                 for n, m in enumerate(MODULES.values()):
                     dumped = stores[n].dump(now)
                     before[n] = before[n] + stores[n].fates()
-                    stores[n] = m.EdgeStore(max_items, TTL, per_trace, 77)
+                    stores[n] = m.EdgeStore(max_items, TTL, per_trace)
                     stores[n].load(*dumped, now)
         else:
             seen += len(step)
@@ -195,7 +197,7 @@ def test_one_trace_cannot_fill_the_store(module: ModuleType) -> None:
 def test_children_without_number_of_one_parent_cost_one_step_each(module: ModuleType) -> None:
     """The chain of a key is appended to at its end: 100 000 children are no quadratic walk."""
     n = 100_000 if module is MODULES["as_imported"] else 2_000
-    store = module.EdgeStore(n, TTL, n, 5)
+    store = module.EdgeStore(n, TTL, n)
     store.add(words(server(7, span=span) for span in range(100, 100 + n)), 0)
     assert store.waiting == n
     assert len(store.add(words([client(7)]), 0)) == n

@@ -14,8 +14,8 @@ from pipeline.codec.otlp_traces import TracesProjection
 from pipeline.testing import FakeClock, export_request
 from processors.service_graph import half_reader
 from processors.service_graph.config import Config
-from processors.service_graph.edge_store import FLAGS
-from processors.service_graph.half_reader import LABEL_WORD, HalfReader
+from processors.service_graph.half_reader import HalfReader
+from processors.service_graph.layout import ALONE, LABEL
 from processors.service_graph.nodes import Half, Nodes
 from tests import kernels
 from tests.unit.processors.service_graph.graphs import span_id, trace_id
@@ -78,8 +78,8 @@ class Reader:
 
     def read(self, batch: SpanBatch) -> list[tuple[dict[str, str], bool]]:
         """Labels of each half, clients before servers, and whether it needs no partner."""
-        words = self.reader.read(batch)[:, LABEL_WORD].tolist()
-        return [(dict(self.reader.labels(word)), bool(word >> 32 & FLAGS["alone"])) for word in words]
+        words = self.reader.read(batch)[:, LABEL].tolist()
+        return [(dict(self.reader.labels(word)), bool(word >> 32 & ALONE)) for word in words]
 
     def reads(self, *cells: Cell) -> list[tuple[dict[str, str], bool]]:
         return self.read(self.batch(*cells))

@@ -7,7 +7,7 @@ import pytest
 
 from pipeline.testing import START_UNIX_NANO, Harness
 from processors.service_graph import ServiceGraph, half_reader
-from processors.service_graph.edge_store import FATES
+from processors.service_graph.pairing import FATES
 from tests.unit.processors.service_graph.graphs import TOTAL, call, dropped, harness, names, send, span
 
 OVERFLOW = {"otel.metric.overflow": "true"}

@@ -17,6 +17,7 @@ from benchmarks.detection.kit import SpanStream
 from benchmarks.detection.replay import Event, play
 from processors.anomaly.detector import Matrix, make
 from processors.anomaly.evidence import Evidence
+from processors.anomaly.failures import FailureOdds
 from processors.anomaly.incidents import Change, Incidents
 from processors.anomaly.joined import Joined
 from processors.anomaly.processor import FROZEN_FROM
@@ -72,6 +73,8 @@ def judge(
     model.resize(bank.capacity)
     collected = Evidence(**(evidence or {}))
     collected.resize(bank.capacity)
+    failures = FailureOdds()
+    failures.resize(bank.capacity)
     symptoms = Symptoms()
     symptoms.resize(bank.capacity)
     correlated = Incidents(threshold, **(incidents or {}))
@@ -83,6 +86,7 @@ def judge(
         whole = widened(matrix, bank)
         ill = collected.total > FROZEN_FROM
         collected.add(model.score(whole), whole, bank)
+        collected.at_least(*failures.score(whole, bank))
         scores, band = collected.of_services(bank), model.expected()
         assert band is not None
         symptoms.measure(whole, band)
@@ -90,19 +94,23 @@ def judge(
         changes = correlated.update(bank.services, scores, captured.edges, second, goes_on)
         for change in changes:
             if change.what == "lasting":
-                forget(change, bank, model, collected, symptoms)
+                forget(change, bank, model, collected, failures, symptoms)
         still_open = list(correlated.open.values())
         symptoms.note(still_open, collected, whole, band, bank)
-        model.learn(symptoms.without(whole, still_open, band, bank), ill)
+        learnt = symptoms.without(whole, still_open, band, bank)
+        model.learn(learnt, ill)
+        failures.learn(learnt)
         events += opened(changes, second + lateness)
     return events
 
 
-def forget(change: Change, bank: SeriesBank, model: Any, evidence: Evidence, symptoms: Symptoms) -> None:
+def forget(
+    change: Change, bank: SeriesBank, model: Any, evidence: Evidence, failures: FailureOdds, symptoms: Symptoms
+) -> None:
     """What the processor does when an incident lasts."""
     theirs = about(bank, change.incident.services)
     rows = np.flatnonzero(theirs & ((evidence.total > FROZEN_FROM) | (symptoms.values[0] > 0)))
-    for part in (model, evidence, symptoms):
+    for part in (model, evidence, failures, symptoms):
         part.clear(rows)
 
 

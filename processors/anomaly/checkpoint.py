@@ -18,6 +18,8 @@ from processors.anomaly.deployments import Deployments
 from processors.anomaly.detector import Detector
 from processors.anomaly.differences import Differences
 from processors.anomaly.evidence import Evidence
+from processors.anomaly.failures import ROWS as FAILURE_ROWS
+from processors.anomaly.failures import FailureOdds
 from processors.anomaly.incidents import Incidents
 from processors.anomaly.joined import LOW, OPERATION, UInt64s
 from processors.anomaly.metric_watch import MetricWatch
@@ -26,7 +28,7 @@ from processors.anomaly.span_store import SpanStore
 from processors.anomaly.symptoms import ROWS, Symptoms
 from processors.anomaly.tick_inputs import OPERATION_LABELS, TickInputs
 
-VERSION = 8
+VERSION = 9
 FAULTS = (OSError, KeyError, IndexError, TypeError, AttributeError, ValueError, EOFError, zipfile.BadZipFile)
 
 
@@ -37,6 +39,7 @@ class Parts(NamedTuple):
     inputs: TickInputs
     detector: Detector
     evidence: Evidence
+    failures: FailureOdds
     symptoms: Symptoms
     incidents: Incidents
     differences: Differences
@@ -47,7 +50,7 @@ class Parts(NamedTuple):
 
 def save(parts: Parts, since: dict[str, float], second: float) -> bytes:
     """The state of everything at a Unix time."""
-    store, inputs, detector, evidence, symptoms, incidents, differences, book, deployments, watch = parts
+    store, inputs, detector, evidence, failures, symptoms, incidents, differences, book, deployments, watch = parts
     names, rows, seen = inputs.bank.state()
     metrics, of_metrics = watch.state()
     detector.resize(inputs.bank.capacity)
@@ -75,6 +78,7 @@ def save(parts: Parts, since: dict[str, float], second: float) -> bytes:
         "header": np.frombuffer(json.dumps(header).encode(), np.uint8),
         "seen": seen,
         "evidence": np.stack((_rows(evidence.total, rows), _rows(evidence.run, rows))),
+        "failures": np.stack([_rows(values, rows) for values in failures.values]),
         "symptoms": np.stack([_rows(values, rows) for values in symptoms.values]),
         "pending": _renumbered(store.pending, number),
         "waiting": _renumbered(store.waiting, number),
@@ -93,7 +97,7 @@ def load(state: bytes, parts: Parts) -> dict[str, float]:
     Raises:
         ValueError: The bytes are no such snapshot. Nothing but rows of series and operations has changed.
     """
-    store, inputs, detector, evidence, symptoms, incidents, differences, book, deployments, watch = parts
+    store, inputs, detector, evidence, failures, symptoms, incidents, differences, book, deployments, watch = parts
     try:
         with np.load(io.BytesIO(state), allow_pickle=False) as arrays:
             given = {name: arrays[name] for name in arrays.files}
@@ -124,6 +128,8 @@ def load(state: bytes, parts: Parts) -> dict[str, float]:
         raise ValueError(f"not a snapshot of anomaly detection: {error}") from error
     evidence.resize(inputs.bank.capacity)
     evidence.total[series], evidence.run[series] = given["evidence"]
+    failures.resize(inputs.bank.capacity)
+    failures.values[:, series] = given["failures"]
     symptoms.resize(inputs.bank.capacity)
     symptoms.values[:, series] = given["symptoms"]
     incidents.load(kept.state())
@@ -145,9 +151,11 @@ def _check(header: dict[str, Any], given: dict[str, npt.NDArray[Any]], detector:
         raise ValueError("series and their values differ in number")
     if given["calls"].shape != (3, operations) or not np.isfinite(given["calls"]).all():
         raise ValueError("operations and their counts differ in number")
+    if given["failures"].shape != (FAILURE_ROWS, series) or not (given["failures"] >= 0.0).all():
+        raise ValueError("series and their failures differ in number, or are no counts")
     if given["symptoms"].shape != (ROWS, series):
         raise ValueError("series and their symptoms differ in number")
-    if not np.isfinite(given["evidence"]).all() or not np.isfinite(given["symptoms"]).all():
+    if not all(np.isfinite(given[name]).all() for name in ("evidence", "failures", "symptoms")):
         raise ValueError("evidence is not finite")
     for name in ("pending", "waiting"):
         spans = given[name]

@@ -70,6 +70,10 @@ class Evidence:
         self.total[rows] = np.where(total > GONE, total, 0.0)
         self.run[rows] = np.where(here, run, self.run[rows])
 
+    def at_least(self, rows: npt.NDArray[np.int64], values: Floats) -> None:
+        """Have no less evidence against these series than float64[k]; what is more than the tick said melts."""
+        self.total[rows] = np.maximum(self.total[rows], values)
+
     def of_services(self, bank: SeriesBank) -> Floats:
         """float64[services]: the weighted sum of the strongest series of each service."""
         rows = np.flatnonzero(self.total)

@@ -22,6 +22,7 @@ from processors.anomaly.detector import Floats, Matrix, make, scored
 from processors.anomaly.differences import Differences
 from processors.anomaly.evidence import Evidence
 from processors.anomaly.explanation import differing, findings_of, sentences_of, strongest_rows
+from processors.anomaly.failures import FailureOdds
 from processors.anomaly.findings import merged
 from processors.anomaly.incidents import Change, Incident, Incidents
 from processors.anomaly.joined import Joined
@@ -95,6 +96,7 @@ class Anomaly(Processor):
         self.differences = Differences(config.differs_by, self._window)
         self.deployments = Deployments()
         self.evidence = Evidence()
+        self.failures = FailureOdds()
         self.symptoms = Symptoms()
         self.incidents = Incidents(config.threshold, config.close_ticks, config.unseen_ticks, config.lasting_ticks)
         self.book = Book(self.incidents.open)
@@ -180,6 +182,7 @@ class Anomaly(Processor):
             self.inputs,
             self._detector,
             self.evidence,
+            self.failures,
             self.symptoms,
             self.incidents,
             self.differences,
@@ -243,6 +246,7 @@ class Anomaly(Processor):
             if len(gone):
                 self._detector.clear(gone)
                 self.evidence.clear(gone)
+                self.failures.clear(gone)
                 self.symptoms.clear(gone)
 
     def judge(self, matrix: Matrix, second: float, joined: Joined) -> None:
@@ -250,11 +254,13 @@ class Anomaly(Processor):
         if len(self.evidence.total) != len(matrix):
             self._detector.resize(len(matrix))
             self.evidence.resize(len(matrix))
+            self.failures.resize(len(matrix))
             self.symptoms.resize(len(matrix))
         ill = self.evidence.total > FROZEN_FROM  # before this tick: a burst of one tick belongs to a series' nature
         surprise, band = scored(self._detector, matrix)
         before = self.evidence.total.copy()
         self.evidence.add(surprise, matrix, self.bank)
+        self.evidence.at_least(*self.failures.score(matrix, self.bank))
         spans = Strangest(self.inputs, joined, (band[0] + band[1]) / 2)
         self._outputs.show_series(self.bank, matrix, self.evidence.total, band)
         self._outputs.show_turns(self.bank, matrix, before, self.evidence.total, band, spans)
@@ -262,7 +268,9 @@ class Anomaly(Processor):
         self._correlate(matrix, band, second, spans)
         incidents = list(self.incidents.open.values())
         self.symptoms.note(incidents, self.evidence, matrix, band, self.bank)
-        self._detector.learn(self.symptoms.without(matrix, incidents, band, self.bank), ill)
+        learnt = self.symptoms.without(matrix, incidents, band, self.bank)
+        self._detector.learn(learnt, ill)
+        self.failures.learn(learnt)
 
     def _correlate(self, matrix: Matrix, band: tuple[Floats, Floats], second: float, spans: Strangest) -> None:
         scores = self.evidence.of_services(self.bank)
@@ -318,6 +326,7 @@ class Anomaly(Processor):
         rows = np.flatnonzero(theirs & ((self.evidence.total > FROZEN_FROM) | (self.symptoms.values[0] > 0)))
         self._detector.clear(rows)
         self.evidence.clear(rows)
+        self.failures.clear(rows)
         self.symptoms.clear(rows)
 
     def _relax(self, service: str) -> None:

@@ -126,7 +126,7 @@ def test_a_damaged_snapshot_is_a_cold_start_that_is_counted() -> None:
     run = Harness(Anomaly)
     play(run, range(15))
     state = run.processor.snapshot()
-    for damaged in (b"", b"PK\x03\x04", state[: len(state) // 2], state.replace(b'"version": 8', b'"version": 9')):
+    for damaged in (b"", b"PK\x03\x04", state[: len(state) // 2], state.replace(b'"version": 9', b'"version": 8')):
         fresh = Harness(Anomaly)
         fresh.processor.restore(damaged)
         assert fresh.own.value("weir_anomaly_cold_starts") == 1

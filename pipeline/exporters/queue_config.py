@@ -40,7 +40,16 @@ class QueueConfig(ComponentConfig):
     sizer: Literal["requests", "items", "bytes"] = "requests"
     block_on_overflow: bool = False
     """True: wait for room, and with it all pipelines. False: refuse, so that the sender tries again."""
+    drop_on_overflow: bool = False
+    """True: drop what finds the queue full, and count it, so that a destination which is away costs its own data only
+    and not the metrics that other exporters make of the same requests. Not a key of the Collector."""
     wait_for_result: Literal[False] = False
     batch: BatchConfig | None = None
     storage: str | None = None
     """Id of a ``file_storage`` extension: what waits survives the process. None: memory."""
+
+    @model_validator(mode="after")
+    def _one_way_to_overflow(self) -> Self:
+        if self.block_on_overflow and self.drop_on_overflow:
+            raise ValueError("block_on_overflow and drop_on_overflow exclude each other; leave one out")
+        return self

@@ -122,6 +122,8 @@ class SendingQueue:
         Raises:
             RetryableError: The queue is full, or closing. With ``enabled: false``: the destination says "not now".
             PermanentError: With ``enabled: false``: the destination says "never".
+
+        With ``drop_on_overflow`` a lack of room is counted and raises nothing.
         """
         request = Request(payload, items, self._clock.monotonic_nano())
         if not self._config.enabled:
@@ -130,6 +132,8 @@ class SendingQueue:
         with self._changed:
             while self._config.block_on_overflow and self._is_full() and not self._closing:
                 self._wait(self._changed, None)
+            if self._drops(items):
+                return
             self._refuse_if_full(items)
             try:
                 self._store.append(request)
@@ -144,13 +148,21 @@ class SendingQueue:
 
     def admit(self, items: int) -> None:
         """Say now whether the next ``put`` would be refused. Raises as ``put`` does, and counts alike."""
-        if self._config.enabled and not self._config.block_on_overflow:
+        if self._config.enabled and not (self._config.block_on_overflow or self._config.drop_on_overflow):
             with self._changed:
                 self._refuse_if_full(items)
 
     def _is_full(self) -> bool:
         """The last request may go beyond the limit: whether there is room must not depend on its size."""
         return self._used >= self._config.queue_size
+
+    def _drops(self, items: int) -> bool:
+        """Whether there is no room, and a lack of room is not the sender's business."""
+        if not self._config.drop_on_overflow or not (self._closing or self._is_full()):
+            return False
+        self._counts.refused(items)
+        self._telemetry.logger.limited("overflow", "the sending queue has no room; the items are dropped", items=items)
+        return True
 
     def _refuse_if_full(self, items: int) -> None:
         if self._closing or self._is_full():

@@ -63,7 +63,7 @@ def alerts(links: Links, job: str) -> Iterator[Rule]:
         TICKET,
         f"The queue of {{{{ $labels.exporter }}}} of {INSTANCE} is nearly full",
         "{{ $value | humanizePercentage }} of its places are taken; when there are none, senders are refused and "
-        "metrics of their spans stop, too.",
+        "metrics of their spans stop, too, unless drop_on_overflow loses this exporter's data only.",
         page,
         for_="5m",
     )

@@ -172,6 +172,20 @@ class TestBounds:
         run.close()
         assert destination.accepted == [b"a", b"b", b"c", b"d"]
 
+    def test_dropping_counts_what_finds_no_room_and_does_not_trouble_the_sender(self) -> None:
+        destination = Destination()
+        destination.gate.clear()
+        run = Run(destination, queue_size=2, drop_on_overflow=True)
+        run.put(b"a", b"bc")
+        run.queue.admit(3)
+        run.put(b"def")
+        assert run.value("otelcol_exporter_enqueue_failed_spans") == 3
+        destination.gate.set()
+        run.close()
+        assert destination.accepted == [b"a", b"bc"]
+        run.put(b"late")
+        assert run.value("otelcol_exporter_enqueue_failed_spans") == 3 + len(b"late")
+
     def test_the_size_is_shown(self) -> None:
         destination = Destination()
         destination.gate.clear()

@@ -22,6 +22,7 @@ MODULES = (
     "pipeline.codec.point_fields",
     "pipeline.codec.point_writer",
     "pipeline.codec.wire",
+    "pipeline.codec.number_text",
     "pipeline.codec.prometheus_text",
     "pipeline.codec.remote_write_rows",
     "pipeline.model.accumulate",

@@ -19,6 +19,7 @@ SHARED = (
     "pipeline.wire_format",
     "pipeline.codec.edit_table",
     "pipeline.codec.body_writer",
+    "pipeline.codec.number_text",
     "pipeline.model.accumulate",
     "processors.service_graph.edge_rows",
     "pipeline.model.key_hash",

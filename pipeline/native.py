@@ -21,6 +21,8 @@ MODULES = (
     "pipeline.codec.point_checks",
     "pipeline.codec.point_fields",
     "pipeline.codec.point_writer",
+    "pipeline.codec.utf8",
+    "pipeline.codec.wire_checks",
     "pipeline.codec.wire",
     "pipeline.codec.number_text",
     "pipeline.codec.prometheus_text",

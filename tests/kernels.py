@@ -20,6 +20,8 @@ SHARED = (
     "pipeline.codec.edit_table",
     "pipeline.codec.body_writer",
     "pipeline.codec.number_text",
+    "pipeline.codec.utf8",
+    "pipeline.codec.wire_checks",
     "pipeline.model.accumulate",
     "processors.service_graph.edge_rows",
     "pipeline.model.key_hash",

@@ -20,10 +20,12 @@ import numpy as np
 
 if cython.compiled:
     from cython.cimports.pipeline.codec.number_text import write_number, write_seconds
+    from cython.cimports.pipeline.codec.utf8 import sequence_size
     from cython.cimports.pipeline.memory import bytes_at, hash_bytes, ints_at, longs_at, uints_at, words_at
     from cython.cimports.pipeline.wire_format import put_varint
 else:
     from pipeline.codec.number_text import write_number, write_seconds
+    from pipeline.codec.utf8 import sequence_size
     from pipeline.memory import bytes_at, hash_bytes, ints_at, longs_at, uints_at, words_at
     from pipeline.wire_format import put_varint
 
@@ -82,34 +84,6 @@ def any_byte(b: cython.p_uchar, at: cython.Py_ssize_t, n: cython.Py_ssize_t) -> 
 @cython.cfunc
 @cython.nogil
 @cython.exceptval(check=False)
-def sequence(b: cython.p_uchar, at: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.int:
-    """Length of the well-formed UTF-8 sequence (RFC 3629) that begins at ``at``, not with ASCII; 0 if there is none."""
-    lead: cython.uchar = b[at]
-    size: cython.int = 2 if lead < 0xE0 else 3 if lead < 0xF0 else 4
-    smallest: cython.uchar = 0x80
-    largest: cython.uchar = 0xBF
-    i: cython.int
-    if lead < 0xC2 or lead > 0xF4 or end - at < size:
-        return 0
-    if lead == 0xE0:
-        smallest = 0xA0
-    elif lead == 0xED:
-        largest = 0x9F
-    elif lead == 0xF0:
-        smallest = 0x90
-    elif lead == 0xF4:
-        largest = 0x8F
-    if b[at + 1] < smallest or b[at + 1] > largest:
-        return 0
-    for i in range(2, size):
-        if b[at + i] & 0xC0 != 0x80:
-            return 0
-    return size
-
-
-@cython.cfunc
-@cython.nogil
-@cython.exceptval(check=False)
 def write_value(
     out: cython.p_uchar,
     p: cython.Py_ssize_t,
@@ -125,7 +99,7 @@ def write_value(
     while at < end:
         c = b[at]
         if c >= 0x80:
-            size = sequence(b, at, end)
+            size = sequence_size(b, at, end)
             if size == 0:
                 out[p] = 0xEF
                 out[p + 1] = 0xBF

@@ -5,11 +5,11 @@ The walker knows protobuf's wire format and nothing about OTLP: a *program* (``c
 message and field number what to do with it. So traces, metrics and logs are tables, and a column that nobody reads
 costs one skip. The layout of the rows is that of ``model/records.py``.
 
-Input is hostile. All reads of the payload are in this file and each is preceded by a comparison with the end of the
-enclosing message; lengths are compared as unsigned 64-bit numbers before use; rows, counted children and nesting have
-limits. Bytes that are skipped are not looked into (docs/decisions/0001), so damage or invalid UTF-8 inside them is not
-noticed. Groups, which proto3 does not have, are refused. A field with an unexpected wire type is an unknown field, as
-in the official parser.
+Input is hostile. All reads of the payload are in this file and in those that it calls (``codec/wire_checks.py``,
+``codec/utf8.py``), and each is preceded by a comparison with the end of the enclosing message; lengths are compared as
+unsigned 64-bit numbers before use; rows, counted children and nesting have limits. Bytes that are skipped are not
+looked into (docs/decisions/0001), so damage or invalid UTF-8 inside them is not noticed. Groups, which proto3 does not
+have, are refused. A field with an unexpected wire type is an unknown field, as in the official parser.
 
 Cython in pure Python mode: this file runs compiled and uncompiled with the same results.
 """
@@ -17,9 +17,13 @@ Cython in pure Python mode: this file runs compiled and uncompiled with the same
 import cython
 
 if cython.compiled:
+    from cython.cimports.pipeline.codec.utf8 import is_utf8
+    from cython.cimports.pipeline.codec.wire_checks import is_too_deep, packed_ok
     from cython.cimports.pipeline.memory import load
     from cython.cimports.pipeline.wire_format import read_length, read_varint, skip_field
 else:
+    from pipeline.codec.utf8 import is_utf8
+    from pipeline.codec.wire_checks import is_too_deep, packed_ok
     from pipeline.memory import load
     from pipeline.wire_format import read_length, read_varint, skip_field
 
@@ -184,151 +188,6 @@ class Walk:
 
 
 @cython.cfunc
-@cython.nogil
-@cython.exceptval(check=False)
-def utf8_tail(b: cython.p_uchar, p: cython.Py_ssize_t, e: cython.Py_ssize_t) -> cython.bint:
-    """Whether ``b[p:e]`` is UTF-8 (RFC 3629: no surrogates, no over-long forms, at most U+10FFFF)."""
-    lead: cython.int
-    second: cython.int
-    low: cython.int
-    high: cython.int
-    more: cython.int
-    while p < e:
-        lead = b[p]
-        p += 1
-        if lead < 0x80:
-            continue
-        low = 0x80
-        high = 0xBF
-        if 0xC2 <= lead <= 0xDF:
-            more = 1
-        elif 0xE0 <= lead <= 0xEF:
-            more = 2
-            if lead == 0xE0:
-                low = 0xA0
-            elif lead == 0xED:
-                high = 0x9F
-        elif 0xF0 <= lead <= 0xF4:
-            more = 3
-            if lead == 0xF0:
-                low = 0x90
-            elif lead == 0xF4:
-                high = 0x8F
-        else:
-            return False
-        if e - p < more:
-            return False
-        second = b[p]
-        if second < low or second > high:
-            return False
-        p += 1
-        more -= 1
-        while more > 0:
-            if b[p] & 0xC0 != 0x80:
-                return False
-            p += 1
-            more -= 1
-    return True
-
-
-@cython.cfunc
-@cython.inline
-@cython.nogil
-@cython.exceptval(check=False)
-def is_utf8(b: cython.p_uchar, p: cython.Py_ssize_t, e: cython.Py_ssize_t) -> cython.bint:
-    """As ``utf8_tail``, eight ASCII bytes at a time first."""
-    high_bits: cython.ulonglong = 0x8080808080808080
-    while e - p >= 8:
-        if load(b, p) & high_bits:
-            return utf8_tail(b, p, e)
-        p += 8
-    while p < e:
-        if b[p] >= 0x80:
-            return utf8_tail(b, p, e)
-        p += 1
-    return True
-
-
-@cython.cfunc
-@cython.nogil
-@cython.exceptval(check=False)
-def depth_ok(b: cython.p_uchar, p: cython.Py_ssize_t, e: cython.Py_ssize_t, left: cython.int) -> cython.int:
-    """OK where the AnyValue ``b[p:e]`` holds at most ``left`` levels of arrays and key-value lists."""
-    tag: cython.ulonglong
-    length: cython.Py_ssize_t
-    why: cython.int
-    while p < e:
-        p, tag = read_varint(b, p, e)
-        if p < 0:
-            return TRUNCATED
-        if tag == 0x2A or tag == 0x32:
-            p, length = read_length(b, p, e)
-            if p < 0:
-                return TRUNCATED
-            if left == 0:
-                return TOO_DEEP
-            why = list_depth_ok(b, p, p + length, left - 1, tag == 0x32)
-            if why != OK:
-                return why
-            p += length
-        else:
-            p = skip_field(b, p, e, tag)
-            if p < 0:
-                return BAD_TAG
-    return OK
-
-
-@cython.cfunc
-@cython.nogil
-@cython.exceptval(check=False)
-def list_depth_ok(
-    b: cython.p_uchar, p: cython.Py_ssize_t, e: cython.Py_ssize_t, left: cython.int, pairs: cython.bint
-) -> cython.int:
-    """``depth_ok`` for each element of an ArrayValue, or for each value of a KeyValueList."""
-    tag: cython.ulonglong
-    length: cython.Py_ssize_t
-    q: cython.Py_ssize_t
-    size: cython.Py_ssize_t
-    why: cython.int
-    while p < e:
-        p, tag = read_varint(b, p, e)
-        if p < 0:
-            return TRUNCATED
-        if tag != 0x0A:
-            p = skip_field(b, p, e, tag)
-            if p < 0:
-                return BAD_TAG
-            continue
-        p, length = read_length(b, p, e)
-        if p < 0:
-            return TRUNCATED
-        if not pairs:
-            why = depth_ok(b, p, p + length, left)
-            if why != OK:
-                return why
-        else:
-            q = p
-            while q < p + length:
-                q, tag = read_varint(b, q, p + length)
-                if q < 0:
-                    return TRUNCATED
-                if tag == 0x12:
-                    q, size = read_length(b, q, p + length)
-                    if q < 0:
-                        return TRUNCATED
-                    why = depth_ok(b, q, q + size, left)
-                    if why != OK:
-                        return why
-                    q += size
-                else:
-                    q = skip_field(b, q, p + length, tag)
-                    if q < 0:
-                        return BAD_TAG
-        p += length
-    return OK
-
-
-@cython.cfunc
 @cython.inline
 @cython.nogil
 @cython.exceptval(check=False)
@@ -464,7 +323,7 @@ def read_attribute(
                     return BAD_TAG
     # A level takes at least four bytes, so that short values cannot be too deep. Other damage to a value that nobody
     # reads is not our affair.
-    if value_end - value > 2 * walk.max_depth and depth_ok(b, value, value_end, walk.max_depth) == TOO_DEEP:
+    if value_end - value > 2 * walk.max_depth and is_too_deep(b, value, value_end, walk.max_depth):
         return TOO_DEEP
     word = find_key(program, message, b, key, key_length)
     if word < 0 or walk.words[row + word] != 0:
@@ -581,46 +440,6 @@ def choose(
             walk.words[row + level] = 0
     walk.words[row + word] = chosen
     walk.words[row + word + 1] = where
-
-
-@cython.cfunc
-@cython.inline
-@cython.nogil
-@cython.exceptval(check=False)
-def packed_ok(b: cython.p_uchar, p: cython.Py_ssize_t, e: cython.Py_ssize_t, size: cython.int) -> cython.bint:
-    """Whether ``b[p:e]`` is a sequence of numbers of 8 bytes, or of varints (1).
-
-    Varints are right where the last one ends and none is too long. One of more than ten bytes would fill at least one
-    whole half of the words that are looked at here.
-    """
-    tops: cython.ulonglong = 0x8080808080808080
-    low32: cython.ulonglong = 0xFFFFFFFF
-    half: cython.ulonglong = 0x80808080
-    word: cython.ulonglong
-    at: cython.Py_ssize_t = p
-    if size == 8:
-        return (e - p) & 7 == 0
-    if p < e and b[e - 1] >= 0x80:
-        return False
-    while e - at >= 8:
-        word = load(b, at) & tops
-        if word & low32 == half or word >> 32 == half:
-            return varints_ok(b, p, e)
-        at += 8
-    return True
-
-
-@cython.cfunc
-@cython.nogil
-@cython.exceptval(check=False)
-def varints_ok(b: cython.p_uchar, p: cython.Py_ssize_t, e: cython.Py_ssize_t) -> cython.bint:
-    """``packed_ok`` of long varints."""
-    value: cython.ulonglong
-    while p < e:
-        p, value = read_varint(b, p, e)
-        if p < 0:
-            return False
-    return True
 
 
 @cython.cfunc
@@ -836,7 +655,7 @@ def walk_message(
                 if walk_message(program, walk, argument >> 8, p, p + length, row, parent) < 0:
                     return -1
             elif op == OP_VALUE:
-                if length > 2 * walk.max_depth and depth_ok(b, p, p + length, walk.max_depth) == TOO_DEEP:
+                if length > 2 * walk.max_depth and is_too_deep(b, p, p + length, walk.max_depth):
                     return fail(walk, TOO_DEEP, begin)
                 if word:
                     if walk.words[row + word] == 0:

@@ -1,0 +1,1 @@
+# Native code for native code: nothing here is for others.

@@ -13,7 +13,7 @@ from google.protobuf.message import DecodeError
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
-from opentelemetry.proto.metrics.v1.metrics_pb2 import ExponentialHistogramDataPoint
+from opentelemetry.proto.metrics.v1.metrics_pb2 import AggregationTemporality, ExponentialHistogramDataPoint
 
 from pipeline.codec import otlp_metrics, projection
 from pipeline.codec.otlp_encode import element, varint
@@ -85,3 +85,26 @@ def test_bounds_are_judged_also_where_they_repeat(points: MetricsProjection, his
     )
     _, rejected = points.decode(request.SerializeToString())
     assert sum(rejected.values()) == bad
+
+
+@pytest.mark.parametrize(
+    ("offset", "buckets", "expected"),
+    [
+        (0, 16_384, "accepted"),
+        (0, 16_385, "rejected"),
+        (2**31 - 3, 3, "accepted"),
+        (2**31 - 2, 3, "rejected"),
+        (2**31 - 1, 0, "accepted"),
+        (-(2**31), 3, "accepted"),
+    ],
+)
+@pytest.mark.parametrize("side", ["positive", "negative"])
+def test_buckets_have_a_number_and_a_highest_index(
+    points: MetricsProjection, side: str, offset: int, buckets: int, expected: str
+) -> None:
+    request = ExportMetricsServiceRequest()
+    data = request.resource_metrics.add().scope_metrics.add().metrics.add(name="m").exponential_histogram
+    data.aggregation_temporality = AggregationTemporality.AGGREGATION_TEMPORALITY_CUMULATIVE
+    one = ExponentialHistogramDataPoint.Buckets(offset=offset, bucket_counts=[0] * buckets)
+    data.data_points.add(**{side: one})
+    assert outcome(points, request.SerializeToString()) == expected

@@ -103,8 +103,9 @@ def test_several_streams_in_a_row_are_one_body(name: str) -> None:
     encoding, compress = COMPRESS[name]
     body = compress(b"one ") + compress(b"") + compress(b"two")
     assert decompress(body, encoding, LIMIT) == b"one two"
+    assert decompress(compress(b"a") * compression.MAX_STREAMS, encoding, LIMIT) == b"a" * compression.MAX_STREAMS
     with pytest.raises(PayloadTooLarge):
-        decompress(compress(b"") * 1000, encoding, LIMIT)
+        decompress(compress(b"a") * (compression.MAX_STREAMS + 1), encoding, LIMIT)
 
 
 @CODECS

@@ -65,8 +65,10 @@ def test_never_less_is_waited_than_the_destination_asked_for() -> None:
 
 def test_it_gives_up_rather_than_wait_beyond_the_end() -> None:
     backoff = Backoff(configured(randomization_factor=0), 0, random.Random(1))
-    assert backoff.next_wait(294 * SECOND, None) == 5
+    assert backoff.next_wait(295 * SECOND, None) == 5, "which ends with the time"
     assert backoff.next_wait(294 * SECOND, None) is None
+    backoff = Backoff(configured(randomization_factor=0), 0, random.Random(1))
+    assert backoff.next_wait(295 * SECOND + 1, None) is None
 
 
 def test_zero_is_for_ever() -> None:

@@ -7,6 +7,7 @@ import pytest
 from pydantic import ValidationError
 
 from pipeline.errors import PermanentError, RetryableError
+from pipeline.exporters.delivery import MAX_SPLITS
 from pipeline.exporters.queue_config import QueueConfig
 from pipeline.exporters.queued import MemoryStore, Request
 from pipeline.exporters.verdict import Fate, Verdict, drop, partly, retry
@@ -97,6 +98,14 @@ def test_what_is_too_large_is_halved_until_it_fits() -> None:
     assert run.sent == 8
 
 
+def test_of_an_odd_number_the_first_half_is_larger() -> None:
+    destination = Destination([TOO_LARGE])
+    run = Run(destination)
+    run.put(b"abcde")
+    run.close()
+    assert destination.accepted == [b"abc", b"de"]
+
+
 def test_a_single_item_that_is_too_large_is_dropped() -> None:
     run = Run(Destination([TOO_LARGE] * 3))
     run.put(b"ab")
@@ -109,7 +118,8 @@ def test_a_destination_that_finds_everything_too_large_is_not_sent_each_item_alo
     run = Run(destination)
     run.put(b"x" * 4096)
     run.close()
-    assert len(destination.attempts) < 1024
+    assert len(destination.attempts) == 2 ** (MAX_SPLITS + 1) - 1
+    assert {len(payload) for payload in destination.attempts} == {4096 >> n for n in range(MAX_SPLITS + 1)}
     assert run.failed("http_413") == 4096
 
 

@@ -39,6 +39,16 @@ def test_data_passes_below_the_soft_limit() -> None:
     assert run.own.value("otelcol_processor_memory_limiter_accepted_spans", processor="memory_limiter") == 2
 
 
+def test_what_uses_exactly_the_soft_limit_is_within_it() -> None:
+    memory = Memory(80)
+    run = limiter(memory)
+    run.advance(1)
+    assert not run.processor.refuses
+    memory.used += 1
+    run.advance(1)
+    assert run.processor.refuses
+
+
 def test_data_is_refused_above_the_soft_limit_until_memory_is_back() -> None:
     memory = Memory(81)
     run = limiter(memory)

@@ -11,7 +11,7 @@ from pipeline.testing import Harness
 from processors.anomaly import Anomaly
 from processors.anomaly.detector import Matrix
 from processors.anomaly.evidence import Evidence
-from processors.anomaly.incidents import SETTLED_TICKS, Change, Incident, Incidents
+from processors.anomaly.incidents import MAX_OPEN, SETTLED_TICKS, Change, Incident, Incidents
 from processors.anomaly.series_bank import DURATION, Series, SeriesBank
 from processors.anomaly.symptoms import FORGOTTEN_TICKS, MATURE_TICKS, Symptoms
 from tests.unit.processors.anomaly.shop import Fault, calls, play, send, told
@@ -140,6 +140,17 @@ def test_what_begins_near_a_young_incident_belongs_to_it_and_near_an_old_one_doe
         assert [change.what for change in changes] == expected
         assert len(incidents.open) == (1 if expected == ["updated"] else 2)
     assert changes[0].incident.ranking == ["checkout"], "the old cause has its own incident"
+
+
+def test_no_more_incidents_are_open_at_a_time_than_the_limit_and_when_one_ends_there_is_room() -> None:
+    incidents = Incidents(10.0)
+    names = [f"service {number:02}" for number in range(MAX_OPEN + 1)]
+    ill, well = dict.fromkeys(names, 30.0), dict.fromkeys(names[:1], 0.0)
+    for tick in range(incidents.close_ticks + 3):
+        incidents.update(*alarms(**ill | (well if tick else {})), [], 10.0 * tick)
+        assert len(incidents.open) <= MAX_OPEN
+    roots = {one.root for one in incidents.open.values()}
+    assert roots == set(names[1:])
 
 
 def test_symptoms_remain_until_they_are_near_the_level_before() -> None:

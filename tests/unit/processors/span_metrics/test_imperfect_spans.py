@@ -99,6 +99,15 @@ def test_the_ingestion_slack_is_tempos_unless_it_is_set(naming: str, slack: str 
     assert reasons_of(run, "discarded_spans") == left_out
 
 
+@pytest.mark.parametrize(("off_ns", "inside"), [(0, True), (1, False)])
+@pytest.mark.parametrize("direction", [-1, 1])
+def test_a_span_that_ends_at_the_edge_of_the_slack_counts(direction: int, off_ns: int, inside: bool) -> None:
+    run = Harness(SpanMetrics, naming="otelcol", ingestion_time_range_slack="1m")
+    end = START_UNIX_NANO + direction * (60 * 10**9 + off_ns)
+    run.traces(span_batch(spans=[times(end - 1, end), times(START_UNIX_NANO - 1, START_UNIX_NANO)]))
+    assert sum(point.value for point in run.metrics() if point.name == CALLS) == 1 + inside
+
+
 def test_with_both_namings_only_tempos_metrics_have_tempos_slack() -> None:
     run = Harness(SpanMetrics, naming="both")
     run.traces(span_batch(**times(START_UNIX_NANO - 3600 * 10**9, START_UNIX_NANO - 3599 * 10**9)))

@@ -81,7 +81,7 @@ def main() -> int:
 
 def measured(captured: list[Captured], changed: dict[str, Any]) -> list[str]:
     """The figures with some parameters changed."""
-    arguments = {THRESHOLD: Config().threshold} | changed
+    arguments = {THRESHOLD: Config.model_validate({}).threshold} | changed
     scores = span_score.combine([span_score.score(one.stream.meta, judge(one, **arguments)) for one in captured])
     figures = [f"{scores[name]:.2f}" for name in ("recall", "top1", "top3")]
     delays = ["-" if scores[name] is None else f"{scores[name]:.0f}" for name in ("delay_p50", "delay_p90")]

@@ -81,4 +81,6 @@ def _times(observed: float, expected: float) -> str:
     """Ratio of two decimal logarithms."""
     if not math.isfinite(observed - expected):
         return "unusual"
-    return f"{10 ** min(max(observed - expected, -6.0), 6.0):.2g}× expected"
+    ratio = 10 ** min(max(observed - expected, -6.0), 6.0)
+    # Two digits, never as a power of ten: it is read at night.
+    return f"{ratio:.2g}× expected" if ratio < 99.5 else f"{round(ratio, 1 - int(math.log10(ratio))):.0f}× expected"

@@ -25,6 +25,7 @@ MODULES = (
     "pipeline.codec.wire_checks",
     "pipeline.codec.wire",
     "pipeline.codec.number_text",
+    "pipeline.codec.series_labels",
     "pipeline.codec.prometheus_text",
     "pipeline.codec.remote_write_rows",
     "pipeline.model.accumulate",

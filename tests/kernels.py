@@ -21,6 +21,7 @@ SHARED = (
     "pipeline.codec.body_writer",
     "pipeline.codec.number_text",
     "pipeline.codec.utf8",
+    "pipeline.codec.series_labels",
     "pipeline.codec.wire_checks",
     "pipeline.model.accumulate",
     "processors.service_graph.edge_rows",

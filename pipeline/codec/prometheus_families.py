@@ -24,7 +24,7 @@ import numpy.typing as npt
 
 from pipeline.codec.prometheus_labels import Format, LabelWriter
 from pipeline.codec.prometheus_names import Escaping, MetricType, Namer, escape
-from pipeline.codec.prometheus_text import Series
+from pipeline.codec.series_labels import Series
 from pipeline.model.resources import Resource
 from pipeline.model.snapshot import (
     Exemplars,

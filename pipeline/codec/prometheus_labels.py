@@ -24,7 +24,7 @@ import numpy.typing as npt
 
 from pipeline.codec.distinct_series import DistinctSeries
 from pipeline.codec.prometheus_names import Escaping, Namer, escape, is_legacy_label
-from pipeline.codec.prometheus_text import Series
+from pipeline.codec.series_labels import Series
 from pipeline.model.attribute_text import value_text
 from pipeline.model.resources import Resource
 from pipeline.model.snapshot import Scope, SeriesView

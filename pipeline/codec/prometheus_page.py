@@ -111,7 +111,7 @@ class _Page:
             numbers = values.values.view(np.uint64)
             while row < count:
                 buffer = self._buffer(room)
-                row, used = part.series.numbers(buffer, row, count, numbers, frame, zero_after, samples)
+                row, used = frame.numbers(part.series, buffer, row, count, numbers, zero_after, samples)
                 yield self._piece(buffer, used)
         elif isinstance(values, HistogramValues):
             # Where it is unknown: a count without a sum would be no valid page, and the Collector shows 0 too.
@@ -122,11 +122,10 @@ class _Page:
                 begin = row
                 while row < last:
                     buffer = self._buffer(room)
-                    row, used = part.series.histograms(
-                        buffer, row, last, counts[row - begin :], sums[row:], frame, zero_after, samples
+                    row, used = frame.histograms(
+                        part.series, buffer, row, last, counts[row - begin :], sums[row:], zero_after, samples
                     )
                     yield self._piece(buffer, used)
-
         elif isinstance(values, SummaryValues):
             yield self._summaries(family, part, values)
 
@@ -144,7 +143,7 @@ class _Page:
         lines = []
         for row in range(len(part.view)):
             for frame, column in zip(frames, columns, strict=True):
-                _, used = part.series.numbers(buffer, row, row + 1, column, frame, NEVER, None)
+                _, used = frame.numbers(part.series, buffer, row, row + 1, column, NEVER, None)
                 lines.append(buffer[:used].tobytes())
         return b"".join(lines)
 

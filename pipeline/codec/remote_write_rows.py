@@ -1,7 +1,7 @@
 # cython: boundscheck=False, wraparound=False, initializedcheck=False, cdivision=True
 """Label sets and values → ``TimeSeries`` messages of remote write, 1.0 and 2.0.
 
-The label sets come from ``prometheus_text.Series.label_sets``: fields ``0A len (0A len name 12 len value)``, which are
+The label sets come from ``series_labels.Series.label_sets``: fields ``0A len (0A len name 12 len value)``, which are
 already what ``prometheus.TimeSeries.labels`` wants, but in two sorted runs (constant labels, own labels). Here each set
 is sorted as a whole, and the labels ``__name__`` and ``le`` (or ``quantile``) come in at their places::
 

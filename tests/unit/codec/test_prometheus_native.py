@@ -73,7 +73,7 @@ def test_compiled_and_uncompiled_pages_are_equal(seed: int, form: object, monkey
 
     compiled = page()
     source = uncompiled("pipeline.codec.prometheus_text")
-    monkeypatch.setattr(prometheus_labels, "Series", source.Series)
+    monkeypatch.setattr(prometheus_labels, "Series", uncompiled("pipeline.codec.series_labels").Series)
     monkeypatch.setattr(prometheus_page, "Frame", source.Frame)
     monkeypatch.setattr(prometheus_page, "Samples", source.Samples)
     assert page() == compiled

@@ -14,6 +14,12 @@ from pipeline.admin_client import DEFAULT, Endpoint, Json, ask_admin, say
 
 app = typer.Typer(help="Incidents that a running Weir has found.")
 
+ENDINGS = {
+    "unseen": " (no telemetry came any more: whether it is over is not known)",
+    "lasting": " (it went on for so long that it is taken for usual)",
+}
+"""What the states that explain nothing by themselves mean."""
+
 Id = Annotated[str, typer.Argument(metavar="ID")]
 Token = Annotated[
     str,
@@ -98,7 +104,7 @@ def _story(one: Mapping[str, Any]) -> list[str]:
     ended = f", closed {_time(one['closed_unix_seconds'])}" if one["closed_unix_seconds"] else ""
     detected = f"{one['time_to_detect_seconds']:.0f} s after the first evidence"
     lines = [
-        f"{one['id']}: {one['state']}{muted}, {one['severity']}",
+        f"{one['id']}: {one['state']}{ENDINGS.get(one['state'], '')}{muted}, {one['severity']}",
         f"opened {_time(one['opened_unix_seconds'])}, {detected}{ended}",
         "causes",
         *(f"  {cause['score']:6.1f}  {cause['service']}" for cause in one["causes"]),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 from collections.abc import Iterator
@@ -46,7 +47,8 @@ ALERTS = [rule for rule in rules(BUNDLED.read_text()) if "alert" in rule]
 
 
 def run(*command: str) -> str:
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=100)
+    env = os.environ | {"GOGC": "400"}  # promtool spends a third of its time on collecting garbage
+    done = subprocess.run(command, env=env, capture_output=True, text=True, check=False, timeout=100)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 

@@ -57,6 +57,7 @@ DESCRIPTIONS = {
     "weir_anomaly_series_refused": "Series that found no room",
     "weir_anomaly_spans": "Spans by what became of them",
     "weir_incidents": "What happened to incidents",
+    "weir_incidents_refused": "Services in alarm without an incident, because there were too many open; each tick anew",
     "weir_incident_changes_muted": "Changes of incidents that were kept quiet by a mute",
     "weir_incident_mutes": "Mutes that hold",
     "weir_exporter_ignored_log_records": "Log records that an exporter of incidents cannot use, by reason",

@@ -28,6 +28,7 @@ HOPS = 2
 SEVERE = 3.0
 """A score of this many thresholds makes an incident critical."""
 MAX_OPEN = 32
+"""Incidents at a time. One more is refused until there is room."""
 LASTING_TICKS = 1080
 """Three hours of 10 s."""
 SETTLED_TICKS = 30
@@ -122,6 +123,7 @@ class Incidents:
 
     Attributes:
         open: By id.
+        refused: Ticks in which services in alarm got no incident for want of room, once for each group of them.
     """
 
     def __init__(
@@ -136,6 +138,7 @@ class Incidents:
         self.unseen_ticks = unseen_ticks
         self.lasting_ticks = lasting_ticks
         self.open: dict[str, Incident] = {}
+        self.refused = 0
         self.history: list[dict[str, float]] = []
         self.missing = 0
 
@@ -224,6 +227,7 @@ class Incidents:
 
     def _opened(self, group: set[str], near: Mapping[str, set[str]], second: float) -> Incident | None:
         if len(self.open) >= MAX_OPEN:
+            self.refused += 1
             return None
         ranked = self.ranked(_reach(group, near).difference(*(incident.services for incident in self._settled())))
         score = self._highest(group)

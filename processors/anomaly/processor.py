@@ -113,6 +113,7 @@ class Anomaly(Processor):
             self._telemetry.count(own_metrics.INCIDENTS, 0, change=what)
         for name in (
             own_metrics.REFUSED_SERIES,
+            own_metrics.REFUSED_INCIDENTS,
             own_metrics.COLD_STARTS,
             own_metrics.QUIET_CHANGES,
             own_metrics.EVENTS_WITHHELD,
@@ -366,6 +367,7 @@ class Anomaly(Processor):
         for fate, total in totals.items():
             self._grow(own_metrics.SPANS, total, outcome=fate)
         self._grow(own_metrics.REFUSED_SERIES, self.bank.refused + self.watch.bank.refused)
+        self._grow(own_metrics.REFUSED_INCIDENTS, self.incidents.refused)
         for what, total in self._detector.totals().items():
             self._grow(own_metrics.DETECTOR_EVENTS, total, event=what)
         if totals["thinned"] > 0 and self._store.thinning:

@@ -149,6 +149,7 @@ def test_no_more_incidents_are_open_at_a_time_than_the_limit_and_when_one_ends_t
     for tick in range(incidents.close_ticks + 3):
         incidents.update(*alarms(**ill | (well if tick else {})), [], 10.0 * tick)
         assert len(incidents.open) <= MAX_OPEN
+        assert incidents.refused == min(tick, incidents.close_ticks) + 1, "each tick, until there is room"
     roots = {one.root for one in incidents.open.values()}
     assert roots == set(names[1:])
 

@@ -26,12 +26,15 @@ if cython.compiled:
         ints_at,
         longs_at,
         same_bytes,
+        store,
         words_at,
     )
-    from cython.cimports.pipeline.wire_format import put_varint, varint_size
+    from cython.cimports.pipeline.wire_format import put_varint, read_varint, varint_size
 else:
-    from pipeline.memory import bytes_at, copy_bytes, hash_bytes, ints_at, longs_at, same_bytes, words_at
-    from pipeline.wire_format import put_varint, varint_size
+    from pipeline.memory import bytes_at, copy_bytes, hash_bytes, ints_at, longs_at, same_bytes, store, words_at
+    from pipeline.wire_format import put_varint, read_varint, varint_size
+
+from pipeline.codec.series_labels import filled
 
 # A varint of a length, thrice; a sample with its start.
 SERIES_BYTES = cython.declare(cython.int, 72)
@@ -39,19 +42,6 @@ LABEL_WORDS = cython.declare(cython.int, 6)
 
 SYMBOL_BYTES = 32
 """A table of so many bytes has room for one symbol for each of these: real ones are about as long."""
-
-
-@cython.cfunc
-@cython.inline
-@cython.nogil
-@cython.exceptval(check=False)
-def write_word(out: cython.p_uchar, p: cython.Py_ssize_t, word: cython.ulonglong) -> cython.Py_ssize_t:
-    """Eight bytes, little-endian."""
-    i: cython.int
-    for i in range(8):
-        out[p + i] = word & 0xFF
-        word >>= 8
-    return p + 8
 
 
 @cython.cfunc
@@ -243,7 +233,7 @@ class Block:
         words = np.frombuffer(b"__name__" + bound_name, dtype=np.uint8)
         self.bound_name_size = len(bound_name)
         arrays = (labels, ends, names, name_at, bounds, bound_at, values, times, starts, more, more_at, shards)
-        self._keep = keep = [*(_filled(array) for array in arrays), scratch, words, hints]
+        self._keep = keep = [*(filled(array) for array in arrays), scratch, words, hints]
         self.labels = bytes_at(keep[0])
         self.ends = longs_at(keep[1])
         self.names = bytes_at(keep[2])
@@ -341,30 +331,15 @@ class Block:
         size: cython.Py_ssize_t
         name: cython.Py_ssize_t
         name_size: cython.Py_ssize_t
-        shift: cython.int
+        word: cython.ulonglong
         while at < end:
             begin = at
-            at += 1
-            while b[at] >= 0x80:
-                at += 1
-            at += 2
-            name_size = 0
-            shift = 0
-            while b[at] >= 0x80:
-                name_size |= cython.cast(cython.Py_ssize_t, b[at] & 0x7F) << shift
-                shift += 7
-                at += 1
-            name_size |= cython.cast(cython.Py_ssize_t, b[at]) << shift
-            name = at + 1
-            at = name + name_size + 1
-            size = 0
-            shift = 0
-            while b[at] >= 0x80:
-                size |= cython.cast(cython.Py_ssize_t, b[at] & 0x7F) << shift
-                shift += 7
-                at += 1
-            size |= cython.cast(cython.Py_ssize_t, b[at]) << shift
-            at += 1 + size
+            at, word = read_varint(b, at + 1, end)
+            name, word = read_varint(b, at + 1, end)
+            name_size = word
+            at, word = read_varint(b, name + name_size + 1, end)
+            size = word
+            at += size
             i = count
             while i and before(b, name, name_size, b, s[6 * i - 4], s[6 * i - 3]):
                 for w in range(6):
@@ -428,9 +403,9 @@ class Block:
         out[p] = 0x12
         out[p + 1] = 10 + varint_size(time) + (1 + varint_size(start) if start else 0)
         out[p + 2] = 0x09
-        p = write_word(out, p + 3, self.values[row * self.k + i])
-        out[p] = 0x10
-        p = put_varint(out, p + 1, time)
+        store(out, p + 3, self.values[row * self.k + i])
+        out[p + 11] = 0x10
+        p = put_varint(out, p + 12, time)
         if start:
             out[p] = 0x18
             p = put_varint(out, p + 1, start)
@@ -577,8 +552,3 @@ class Block:
             q = self.write_rest(out, q, row, i, True, shared, shared_size)
             p = self.close(out, 0x2A, p, body, q)
         return p
-
-
-def _filled(array):
-    """A pointer into an empty array has no target."""
-    return array if len(array) else np.zeros(1, dtype=array.dtype)

@@ -4,7 +4,10 @@ Per service and attribute, a table of values with two counts: usual spans, fadin
 slower than the service's usual spans of the same operation or failed, fading over minutes. Each table keeps the
 ``MAX_VALUES`` most frequent values; others count under none.
 
-A value is named where its share among the bad spans exceeds its share before by a two-proportion test.
+A value is named where its share among the bad spans exceeds its share before by a two-proportion test. Shares are of
+the spans that have the attribute: which kinds of spans are bad says nothing about values. Where usual spans do not have
+it at all, they are of all spans. Spans of one moment resemble each other (one pod is late, one client repeats itself),
+so no tick weighs more in what is usual than ``TICK_WEIGHT`` spans.
 
 Attributes cost more to read than all the rest, and shares need few spans. So they are read of one trace in
 ``SAMPLED_TRACES``, in one tick of ``SAMPLED_TICKS`` by the spans' own time; of all spans of services of which too few
@@ -47,12 +50,15 @@ LEVEL_PACE = 0.1
 SAMPLED_TICKS = 32
 SAMPLED_TRACES = np.uint64(4)
 _MULTIPLIER = np.uint64(0x9E37_79B9_7F4A_7C15)
+TICK_WEIGHT = 25.0
 ENOUGH = 200.0
 """So many usual spans of a service make a baseline."""
 SAMPLED, SUSPECT, NEW = 0, 1, 2
 """What is read of a service between sampled ticks: nothing, its bad spans, all."""
 
 Counts = dict[str, list[float]]
+ALL = ""
+"""In place of a column: all spans, whether or not they have an attribute."""
 Difference = tuple[str, str, float, float]
 """Attribute, value, share among bad spans, share before."""
 
@@ -73,10 +79,11 @@ class Differences:
         self._modes_of: tuple[int, int] = (-1, -1)
         self._reads_more = True
         self.tables: dict[str, dict[str, Counts]] = {}
-        self.totals: dict[str, list[float]] = {}
+        self.totals: dict[str, Counts] = {}
+        """By service and column: spans that have the attribute, usual and bad."""
         self.levels = np.zeros(0)
         self._pending: dict[tuple[str, str, str], list[float]] = {}
-        self._spans: dict[str, list[float]] = {}
+        self._spans: dict[str, Counts] = {}
         self._sums = np.zeros((2, 0))
         self._generation = -1
 
@@ -108,11 +115,7 @@ class Differences:
         spans, services, bad = _rows(spans, counts, services, bad)
         names = inputs.bank.services
         group = bad.astype(np.int64) * len(names) + services
-        counted = np.bincount(group, minlength=2 * len(names)).reshape(2, -1)
-        for service in np.flatnonzero(counted.any(0)).tolist():
-            total = self._spans.setdefault(names[service], [0.0, 0.0])
-            total[0] += float(counted[0, service])
-            total[1] += float(counted[1, service])
+        self._count_spans(ALL, group, names)
         for column in self.columns:
             field = spans.projection.field(column)
             if field is not None and spans.words(field).any():
@@ -125,18 +128,17 @@ class Differences:
 
     def tick(self) -> None:
         """Take in what a tick has counted; what is old fades."""
-        for totals in self.totals.values():
-            totals[0] *= USUAL_DECAY
-            totals[1] *= BAD_DECAY
-        for tables in self.tables.values():
-            for counts in tables.values():
-                for cell in counts.values():
-                    cell[0] *= USUAL_DECAY
-                    cell[1] *= BAD_DECAY
+        tables = (counts for tables in self.tables.values() for counts in tables.values())
+        for counts in (*self.totals.values(), *tables):
+            for cell in counts.values():
+                cell[0] *= USUAL_DECAY
+                cell[1] *= BAD_DECAY
+        weights = {service: TICK_WEIGHT / max(spans[ALL][0], TICK_WEIGHT) for service, spans in self._spans.items()}
         for service in sorted(self._spans):
-            self._take(service, self._spans[service])
+            self._take(service, self._spans[service], weights[service])
         for service, column, value in sorted(self._pending):
-            self._place(service, column, value, self._pending[service, column, value])
+            usual, bad = self._pending[service, column, value]
+            self._place(service, column, value, [usual * weights[service], bad])
         seen = self._sums[0] > 0
         mean = self._sums[1] / np.maximum(self._sums[0], 1.0)
         moved = self.levels + LEVEL_PACE * np.minimum(mean - self.levels, self.levels)
@@ -147,11 +149,14 @@ class Differences:
 
     def of(self, service: str) -> list[Difference]:
         """The values that set bad spans of a service apart, clearest first."""
-        usual, bad = self.totals.get(service, [0.0, 0.0])
-        if bad < MIN_BAD or usual < MIN_BAD:
-            return []
+        totals = self.totals.get(service, {})
         found: list[Difference] = []
         for column, counts in self.tables.get(service, {}).items():
+            usual, bad = totals[column]
+            if usual < MIN_BAD:
+                usual, bad = totals[ALL]
+            if bad < MIN_BAD or usual < MIN_BAD:
+                continue
             for value, (before, now) in counts.items():
                 share, was = min(now / bad, 1.0), min(before / usual, 1.0)
                 if share - was >= MIN_GAIN and _z(share, bad, was, usual) >= MIN_Z:
@@ -181,8 +186,7 @@ class Differences:
             }
             for service, tables in state["tables"].items()
         }
-        self.totals = {str(service): _pair(cell) for service, cell in state["totals"].items()}
-        self._spans = {str(service): _pair(cell) for service, cell in state["spans"].items()}
+        self.totals, self._spans = self._totals_of(state["totals"]), self._totals_of(state["spans"])
         self._pending = pending
         levels = np.array(state["levels"], np.float64).reshape(-1, 3)
         if len(levels) != len(operations) or not np.isfinite(levels).all():
@@ -190,6 +194,14 @@ class Differences:
         self._fit(inputs)
         self.levels[operations] = levels[:, 0]
         self._sums[:, operations] = levels[:, 1:].T
+
+    def _totals_of(self, saved: Mapping[str, Any]) -> dict[str, Counts]:
+        """Totals of services as ``state`` gave them; each attribute in the tables has its own."""
+        columns = ALL, *self.columns
+        return {
+            str(service): {column: _pair(counts.get(column, (0.0, 0.0))) for column in columns}
+            for service, counts in saved.items()
+        }
 
     def _fit(self, inputs: TickInputs) -> None:
         """Have a level per operation; forget all where numbers may have gone to others."""
@@ -208,7 +220,7 @@ class Differences:
         services = inputs.bank.services
         current = inputs.bank.service_generation, len(services)
         if self._modes_of != current:
-            known = [self.totals.get(name, (0.0,))[0] >= ENOUGH for name in services]
+            known = [name in self.totals and self.totals[name][ALL][0] >= ENOUGH for name in services]
             suspect = [name in self._suspects for name in services]
             self._modes = np.where(known, np.where(suspect, SUSPECT, SAMPLED), NEW).astype(np.int8)
             self._modes_of = current
@@ -240,8 +252,20 @@ class Differences:
         bad: Bools = slow | (spans["status_code"] == "STATUS_CODE_ERROR")
         return bad
 
+    def _count_spans(self, column: str, group: npt.NDArray[np.int64], names: list[str]) -> None:
+        """Count spans that have an attribute. ``group``: int64[n], number of the service; of bad spans, behind all."""
+        counted = np.bincount(group, minlength=2 * len(names)).reshape(2, -1)
+        for service in np.flatnonzero(counted.any(0)).tolist():
+            totals = self._spans.setdefault(names[service], self._no_spans())
+            totals[column][0] += float(counted[0, service])
+            totals[column][1] += float(counted[1, service])
+
+    def _no_spans(self) -> Counts:
+        return {column: [0.0, 0.0] for column in (ALL, *self.columns)}
+
     def _count(self, column: str, values: Any, group: npt.NDArray[np.int64], names: list[str]) -> None:
         known = values.codes >= 0
+        self._count_spans(column, group[known], names)
         width = len(values.values)
         key = group[known] * width + values.codes[known]
         keys, numbers = np.unique(key, return_counts=True)
@@ -252,11 +276,12 @@ class Differences:
             if cell in self._pending or len(self._pending) < MAX_PENDING:
                 self._pending.setdefault(cell, [0.0, 0.0])[is_bad] += number
 
-    def _take(self, service: str, spans: list[float]) -> None:
+    def _take(self, service: str, spans: Counts, weight: float) -> None:
         if service in self.totals or len(self.totals) * max(len(self.columns), 1) < MAX_TABLES:
-            total = self.totals.setdefault(service, [0.0, 0.0])
-            total[0] += spans[0]
-            total[1] += spans[1]
+            totals = self.totals.setdefault(service, self._no_spans())
+            for column, (usual, bad) in spans.items():
+                totals[column][0] += usual * weight
+                totals[column][1] += bad
 
     def _place(self, service: str, column: str, value: str, numbers: list[float]) -> None:
         if service not in self.totals:

@@ -240,9 +240,11 @@ class SendingQueue:
         while (batch := self._next_batch()) is not None:
             try:
                 self._deliver(batch)
-            except _Kept:
+            except _Stopped:
                 self._keep(batch)
             except Exception as error:  # a fault of ours must not end the thread
+                if self._abandoned:
+                    return  # the drain has counted the batch; its connection is closed
                 log_fault(self._telemetry, "sending failed; the batch is dropped", error, items=_items(batch))
                 self._settle(batch, Outcome(failed={"internal": _items(batch)}))
 
@@ -297,14 +299,14 @@ class SendingQueue:
         """Wait between attempts; False where the stop comes first.
 
         Raises:
-            _Kept: It does, and there is another start.
+            _Stopped: It does, and the batch is somebody else's: of the drain, which gave it up, or of the next start.
         """
         until = self._clock.monotonic_nano() + round(wait_s * 1e9)
         with self._changed:
             while True:
-                if self._closing and self._store.survives:
-                    raise _Kept
-                if self._abandoned or (self._deadline_nano is not None and until >= self._deadline_nano):
+                if self._abandoned or (self._closing and self._store.survives):
+                    raise _Stopped
+                if self._deadline_nano is not None and until >= self._deadline_nano:
                     return False
                 left = until - self._clock.monotonic_nano()
                 if left <= 0:
@@ -357,8 +359,8 @@ class SendingQueue:
         return _size(request, self._config.batch.sizer) if self._config.batch is not None else 0
 
 
-class _Kept(Exception):  # noqa: N818 - no error
-    """The stop came before the next attempt, and the store survives it."""
+class _Stopped(Exception):  # noqa: N818 - no error
+    """The stop came before the next attempt."""
 
 
 def _size(request: Waiting, sizer: str) -> int:

@@ -84,6 +84,7 @@ class Service:
         except WeirError as error:
             self._reloaded(error, "the configuration is not used; the one before stays in force")
             return
+        self._logger.info("the configuration is read again; draining what the one before has", drain_s=self._drain_s)
         self.stop()
         gc.unfreeze()
         try:

@@ -311,6 +311,24 @@ class TestDrain:
             thread.join(10)
         assert (run.failed("shutdown"), run.sent) == (3, 0)
 
+    @pytest.mark.parametrize("answer", [AWAY, ValueError("Cannot invoke RPC on closed channel!")])
+    def test_nothing_more_is_said_of_a_request_that_was_left_behind(
+        self, answer: Verdict | Exception, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        destination = Destination([answer])
+        destination.gate.clear()
+        run = Run(destination)
+        run.put(b"abc")
+        destination.busy.acquire(timeout=10)
+        run.close(timeout_s=0)
+        with caplog.at_level("INFO", "weir"):
+            caplog.clear()
+            destination.gate.set()
+            for thread in run.queue._threads:
+                thread.join(10)
+        assert not caplog.records
+        assert (run.failed("shutdown"), run.failed("refused"), run.failed("internal")) == (3, 0, 0)
+
     def test_it_works_twice(self) -> None:
         run = Run(Destination())
         run.put(b"a")

@@ -102,7 +102,8 @@ class Delivery:
         clock: Time.
         telemetry: Of the exporter.
         attempt_s: Seconds that an attempt may take now.
-        pause: Waits for so many seconds; False where there is no time for them. What it raises ends the delivery.
+        has_time: Whether there is time to wait for so many seconds. What it raises ends the delivery.
+        pause: Waits for them; False where time ended meanwhile. Raises as ``has_time``.
         seed: Of the jitter; None: unpredictable.
     """
 
@@ -115,6 +116,7 @@ class Delivery:
         telemetry: ComponentTelemetry,
         *,
         attempt_s: Callable[[], float],
+        has_time: Callable[[float], bool],
         pause: Callable[[float], bool],
         seed: int | None = None,
     ) -> None:
@@ -124,6 +126,7 @@ class Delivery:
         self._clock = clock
         self._telemetry = telemetry
         self._attempt_s = attempt_s
+        self._has_time = has_time
         self._pause = pause
         self._random = random.Random(seed)
 
@@ -182,7 +185,7 @@ class Delivery:
             if verdict.fate is not Fate.RETRY:
                 return verdict
             wait_s = backoff.next_wait(self._clock.monotonic_nano(), verdict.retry_after_s)
-            if wait_s is None:
+            if wait_s is None or not self._has_time(wait_s):
                 return verdict
             self._telemetry.count("weir_exporter_retries", reason=verdict.reason)
             self._telemetry.logger.limited(

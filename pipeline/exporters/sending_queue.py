@@ -99,6 +99,7 @@ class SendingQueue:
             clock,
             telemetry,
             attempt_s=self._attempt_s,
+            has_time=self._has_time,
             pause=self._pause,
             seed=seed,
         )
@@ -295,6 +296,11 @@ class SendingQueue:
         payload = batch[0].payload if len(batch) == 1 else self._shipping.join([request.payload for request in batch])
         self._settle(batch, self._delivery.deliver(payload, _items(batch)))
 
+    def _has_time(self, wait_s: float) -> bool:
+        """Whether the next attempt comes before the stop; raises as ``_pause``."""
+        with self._changed:
+            return self._goes_on_at(self._clock.monotonic_nano() + round(wait_s * 1e9))
+
     def _pause(self, wait_s: float) -> bool:
         """Wait between attempts; False where the stop comes first.
 
@@ -303,15 +309,17 @@ class SendingQueue:
         """
         until = self._clock.monotonic_nano() + round(wait_s * 1e9)
         with self._changed:
-            while True:
-                if self._abandoned or (self._closing and self._store.survives):
-                    raise _Stopped
-                if self._deadline_nano is not None and until >= self._deadline_nano:
-                    return False
+            while self._goes_on_at(until):
                 left = until - self._clock.monotonic_nano()
                 if left <= 0:
                     return True
                 self._wait(self._changed, left / 1e9)
+            return False
+
+    def _goes_on_at(self, nano: int) -> bool:
+        if self._abandoned or (self._closing and self._store.survives):
+            raise _Stopped
+        return self._deadline_nano is None or nano < self._deadline_nano
 
     def _attempt_s(self) -> float:
         """An attempt during the last drain must not outlast it."""

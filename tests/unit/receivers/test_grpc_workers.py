@@ -143,11 +143,13 @@ def test_when_all_threads_are_taken_the_longest_wait_ends_early() -> None:
 
 
 def test_threads_that_were_added_go_again(workers: GrpcWorkers) -> None:
-    calls = [Call() for _ in range(10)]
-    tick(workers)
+    calls = [Call() for _ in range(4 * BASE_THREADS)]
     done = [submit(workers, call) for call in calls]
-    while len(workers._waiting) < len(calls):
+    for ticks in range(1, 4):  # fewer than a call may wait
+        wait_for_stalled(workers, ticks * BASE_THREADS)
         tick(workers)
+    wait_for_stalled(workers, len(calls))
+    assert workers._threads == len(calls)
     for call in calls:
         call.arrived.set()
     assert all(event.wait(WAIT_S) for event in done)

@@ -34,6 +34,23 @@ def test_built_in_components_are_found_by_their_entry_points() -> None:
     assert registry.origin("processors", "batch").startswith("otel-weir ")
 
 
+@pytest.mark.parametrize(
+    ("kind", "before", "since_2026"),
+    [
+        ("processors", "deltatocumulative", "delta_to_cumulative"),
+        ("processors", "resourcedetection", "resource_detection"),
+        ("connectors", "servicegraph", "service_graph"),
+        ("connectors", "spanmetrics", "span_metrics"),
+        ("exporters", "otlp", "otlp_grpc"),
+        ("exporters", "otlphttp", "otlp_http"),
+        ("exporters", "prometheusremotewrite", "prometheus_remote_write"),
+    ],
+)
+def test_components_that_the_collector_renamed_have_both_names(kind: str, before: str, since_2026: str) -> None:
+    registry = Registry()
+    assert registry.load(kind, before) is registry.load(kind, since_2026)
+
+
 def test_a_class_is_imported_when_it_is_asked_for() -> None:
     assert _import(entry(f"{__name__}:Fine"), Processor) is Fine
     assert issubclass(Registry().load("processors", "batch"), Processor)
